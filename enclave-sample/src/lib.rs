@@ -1,0 +1,1 @@
+//! The enclave's side of nitro-key-broker.

@@ -1,0 +1,3 @@
+//! The `nitro-key-broker` command.
+
+fn main() {}
