@@ -9,6 +9,7 @@ use super::arn::ArnPattern;
 use super::condition::Condition;
 use super::error::{PolicyError, Problem, shorten};
 use super::json::{Json, Path};
+use super::pattern::MAX_PATTERN_BYTES;
 use super::principal::PrincipalElement;
 
 /// Longest key policy, in bytes (KMS quota; the model's `PolicyType`).
@@ -226,6 +227,9 @@ impl ResourceElement {
         let mut any_of = Vec::new();
         json.each_string(path, |text, path| {
             version.check_text(text, path)?;
+            if text.len() > MAX_PATTERN_BYTES {
+                return Err(path.error(Problem::PatternTooLong { bytes: text.len() }));
+            }
             any_of.push(Resource::parse(text).ok_or_else(|| {
                 let expected = "\"*\" or a KMS ARN such as arn:aws:kms:eu-central-1:111122223333:key/…";
                 path.error(Problem::Value { expected, actual: shorten(text) })

@@ -2,6 +2,7 @@
 
 use super::caller::InvalidPrincipalArn;
 use super::document::MAX_POLICY_BYTES;
+use super::pattern::MAX_PATTERN_BYTES;
 
 /// Longest part of a policy or a request repeated in a message, in bytes.
 const MAX_SHOWN_BYTES: usize = 256;
@@ -120,6 +121,12 @@ pub enum Problem {
     /// A negated element that names everything.
     #[error("expected an element that leaves something over, found one that excludes everything")]
     NeverApplies,
+    /// A wildcard pattern longer than any identifier.
+    #[error("expected a pattern of at most {MAX_PATTERN_BYTES} bytes, found {bytes}")]
+    PatternTooLong {
+        /// The pattern's length.
+        bytes: usize,
+    },
     /// A policy variable, which this broker does not substitute.
     #[error(
         "expected no policy variable, found {actual:?}: ${{…}} is not supported under Version 2012-10-17"

@@ -37,7 +37,7 @@
 //!     }}"#
 //! ))?;
 //!
-//! let request = |enclave| {
+//! let request = |enclave: &Enclave| {
 //!     policy
 //!         .evaluate(&PolicyRequest {
 //!             caller: &Caller::Anonymous,

@@ -9,7 +9,7 @@ use super::condition_key::ConditionKey;
 use super::error::{Problem, shorten};
 use super::evaluate::ContextValue;
 use super::operator::Comparison;
-use super::pattern::Pattern;
+use super::pattern::{MAX_PATTERN_BYTES, Pattern};
 use crate::time::UnixTime;
 
 /// One value of a condition.
@@ -43,6 +43,18 @@ impl Operand {
     /// Reads a value for a comparison; refuses what could never match a value of `key`.
     pub(super) fn parse(comparison: Comparison, key: &ConditionKey, text: &str) -> Result<Self, Problem> {
         let never = |expected| Problem::ConditionValue { expected, actual: shorten(text) };
+        let is_pattern = matches!(
+            comparison,
+            Comparison::StringLike
+                | Comparison::StringNotLike
+                | Comparison::ArnEquals
+                | Comparison::ArnNotEquals
+                | Comparison::ArnLike
+                | Comparison::ArnNotLike
+        );
+        if is_pattern && text.len() > MAX_PATTERN_BYTES {
+            return Err(Problem::PatternTooLong { bytes: text.len() });
+        }
         match comparison {
             Comparison::StringEquals | Comparison::StringNotEquals => match key.form_missed_by(text, false) {
                 Some(expected) => Err(never(expected)),

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// Longest pattern taken in conditions and resources, in bytes: no identifier of KMS is longer (the model's `KeyIdType`).
+/// It bounds the price of a `?`.
+pub(super) const MAX_PATTERN_BYTES: usize = 2048;
+
 /// A compiled wildcard pattern: `*` stands for any run of characters, also none, and `?` for exactly one character
 /// (a Unicode scalar value). Nothing escapes a wildcard, as in IAM.
 ///
