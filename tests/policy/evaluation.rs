@@ -191,6 +191,12 @@ fn the_text_is_kept_and_older_documents_are_read() {
                 \"Action\":\"kms:*\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"kms:EncryptionContext:App\":\"${aws:username}\"}}}} ";
     let policy = KeyPolicy::parse(text).unwrap();
     assert_eq!((policy.text(), policy.id()), (text, Some("key-default-1")));
+    let unnamed = document(&[statement("Allow", r#""Sid":"","#), statement("Allow", r#""Sid":"","#)]);
+    assert_eq!(
+        ask(&unnamed, &Caller::Anonymous, "kms:Decrypt", &Context::default()),
+        Verdict::Allowed { statement: StatementRef { index: 0, sid: None } },
+        "an empty Sid is none"
+    );
     let literal = Context::default().with_text(CONTEXT, "${aws:username}");
     assert!(
         ask(text, &Caller::Anonymous, "kms:Decrypt", &literal).is_allowed(),
