@@ -5,5 +5,6 @@ pub mod attestation;
 pub mod cbor;
 pub mod cose;
 pub mod crypto;
+pub mod policy;
 pub mod time;
 pub mod x509;
