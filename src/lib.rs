@@ -1,4 +1,5 @@
 //! A self-hosted key service that speaks the AWS KMS wire protocol and releases key material only to a verified
 //! Nitro Enclave.
 
+pub mod auth;
 pub mod time;
