@@ -2,4 +2,5 @@
 //! Nitro Enclave.
 
 pub mod auth;
+pub mod server;
 pub mod time;
