@@ -21,8 +21,8 @@ pub const DEFAULT_NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "nitro-ke
 /// Ten years: clients have the authority's certificate built in, and enclave images are measured with it.
 pub const CA_VALIDITY: Duration = Duration::from_secs(3653 * DAY);
 
-/// 397 days, the longest that the CA/Browser Forum's Baseline Requirements (6.3.2) allowed through March 2026: a
-/// client that applies them to private authorities still accepts it.
+/// 397 days: what section 6.3.2 of the CA/Browser Forum's Baseline Requirements recommended as the maximum until March
+/// 2026. Clients hold only public authorities to the shorter terms since.
 pub const SERVER_VALIDITY: Duration = Duration::from_secs(397 * DAY);
 
 /// A client's clock may be behind by this much.
