@@ -1,8 +1,8 @@
+use super::Error;
 use super::payload::Payload;
 use super::pcr::Pcrs;
 use super::recipient_key::RecipientKey;
 use super::trust_anchor::TrustAnchor;
-use super::{Error, RecipientKeyError};
 use crate::time::UnixTime;
 
 /// What a genuine, fresh document says. Only [`super::verify`] makes one.
@@ -20,16 +20,8 @@ pub struct VerifiedEvidence {
 impl VerifiedEvidence {
     pub(super) fn new(payload: Payload<'_>, anchor: &TrustAnchor) -> Self {
         // Exhaustive, so that a new field cannot be forgotten here.
-        let Payload {
-            module_id,
-            timestamp,
-            pcrs,
-            certificate: _,
-            cabundle: _,
-            public_key,
-            user_data,
-            nonce,
-        } = payload;
+        let Payload { module_id, timestamp, pcrs, certificate: _, cabundle: _, public_key, user_data, nonce } =
+            payload;
         Self {
             module_id: module_id.to_owned(),
             timestamp,
@@ -86,8 +78,33 @@ impl VerifiedEvidence {
     /// # Errors
     /// [`Error::RecipientKey`] with what the field holds instead.
     pub fn recipient_key(&self) -> Result<RecipientKey, Error> {
-        RecipientKey::from_public_key(self.public_key()).map_err(|error: RecipientKeyError| {
-            Error::RecipientKey(error)
-        })
+        RecipientKey::from_public_key(self.public_key()).map_err(Error::RecipientKey)
+    }
+
+    /// This evidence together with the key that an answer can be encrypted to.
+    ///
+    /// # Errors
+    /// As [`VerifiedEvidence::recipient_key`].
+    pub fn into_recipient(self) -> Result<AttestedRecipient, Error> {
+        Ok(AttestedRecipient { key: self.recipient_key()?, evidence: self })
+    }
+}
+
+/// A verified enclave that can receive an encrypted answer.
+#[derive(Clone, Debug)]
+pub struct AttestedRecipient {
+    evidence: VerifiedEvidence,
+    key: RecipientKey,
+}
+
+impl AttestedRecipient {
+    /// What the enclave's document says.
+    pub fn evidence(&self) -> &VerifiedEvidence {
+        &self.evidence
+    }
+
+    /// The key in that document.
+    pub fn key(&self) -> &RecipientKey {
+        &self.key
     }
 }

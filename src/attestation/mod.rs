@@ -32,7 +32,7 @@ mod trust_anchor;
 mod verify;
 
 pub use error::{Error, Step};
-pub use evidence::VerifiedEvidence;
+pub use evidence::{AttestedRecipient, VerifiedEvidence};
 pub use path_memo::PathMemo;
 pub use payload::PayloadError;
 pub use pcr::{PCR_COUNT, PCR_LEN, Pcr, Pcrs};

@@ -244,11 +244,7 @@ fn check_timestamp(timestamp_ms: u64) -> Result<UnixTime, PayloadError> {
 }
 
 fn check_digest(digest: &str) -> Result<(), PayloadError> {
-    if digest == "SHA384" {
-        Ok(())
-    } else {
-        Err(PayloadError::Digest(digest.chars().take(16).collect()))
-    }
+    if digest == "SHA384" { Ok(()) } else { Err(PayloadError::Digest(digest.chars().take(16).collect())) }
 }
 
 fn check_length(field: &'static str, value: &[u8], min: usize, max: usize) -> Result<(), PayloadError> {

@@ -55,8 +55,7 @@ impl RecipientKeyError {
 impl RecipientKey {
     pub(super) fn from_public_key(public_key: Option<&[u8]>) -> Result<Self, RecipientKeyError> {
         let der = public_key.ok_or(RecipientKeyError::Absent)?;
-        let (rest, spki) =
-            SubjectPublicKeyInfo::from_der(der).map_err(|_| RecipientKeyError::NotRsaSpki)?;
+        let (rest, spki) = SubjectPublicKeyInfo::from_der(der).map_err(|_| RecipientKeyError::NotRsaSpki)?;
         let null_parameters = spki.algorithm.parameters.as_ref().is_some_and(is_null);
         if !rest.is_empty() || spki.algorithm.algorithm != RSA_ENCRYPTION || !null_parameters {
             return Err(RecipientKeyError::NotRsaSpki);

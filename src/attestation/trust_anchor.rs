@@ -7,8 +7,8 @@ use crate::crypto::{SHA256_LEN, sha256};
 
 /// SHA-256 of the DER of the AWS Nitro Enclaves root G1, as AWS publishes it.
 pub const AWS_NITRO_ENCLAVES_ROOT_G1_SHA256: [u8; SHA256_LEN] = [
-    0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0xef, 0xe4, 0x56, 0x46, 0x31, 0x95, 0xd6, 0x06, 0x31, 0x7e, 0xd7,
-    0xcd, 0xcc, 0x3c, 0x17, 0x56, 0xe0, 0x98, 0x93, 0xf3, 0xc6, 0x8f, 0x79, 0xbb, 0x5b,
+    0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0xef, 0xe4, 0x56, 0x46, 0x31, 0x95, 0xd6, 0x06, 0x31, 0x7e,
+    0xd7, 0xcd, 0xcc, 0x3c, 0x17, 0x56, 0xe0, 0x98, 0x93, 0xf3, 0xc6, 0x8f, 0x79, 0xbb, 0x5b,
 ];
 
 const AWS_NITRO_ENCLAVES_ROOT_G1_PEM: &[u8] = include_bytes!("../../certs/aws-nitro-enclaves-root-g1.pem");
@@ -107,8 +107,10 @@ impl TrustAnchors {
 
 impl TrustAnchor {
     fn from_pem(pem: &[u8], path: &Path, origin: Origin) -> Result<Self, TrustAnchorError> {
-        let refuse =
-            |problem: &str| TrustAnchorError::NotOneCertificate { path: path.to_owned(), problem: problem.to_owned() };
+        let refuse = |problem: &str| TrustAnchorError::NotOneCertificate {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        };
         let mut blocks = Pem::iter_from_buffer(pem);
         let block = blocks.next().ok_or_else(|| refuse("no PEM block"))?.map_err(|_| refuse("bad PEM"))?;
         if blocks.next().is_some() {

@@ -78,8 +78,7 @@ impl Verifier {
             if let Some(path) = self.memo.get(&key, now) {
                 return Ok(path);
             }
-            let path =
-                Arc::new(verify_path(payload.certificate, &payload.cabundle, anchor.der(), now)?);
+            let path = Arc::new(verify_path(payload.certificate, &payload.cabundle, anchor.der(), now)?);
             self.memo.insert(key, Arc::clone(&path));
             Ok(path)
         })

@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use super::key_identifier::{KeyArn, KeyId};
+use super::material::{KeyMaterialId, WrappedKeyMaterial};
+use crate::policy::KeyPolicy;
+use crate::time::UnixTime;
+
+/// A KMS key with everything that a decision about it needs. Its material stays wrapped.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The key's id.
+    pub id: KeyId,
+    /// The key's ARN.
+    pub arn: KeyArn,
+    /// Whether it may be used at all.
+    pub state: KeyState,
+    /// Free text, 0 to 8,192 characters.
+    pub description: String,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// Who may use it for what.
+    pub policy: Arc<KeyPolicy>,
+    /// Every version of its material, the current one last; never empty.
+    pub materials: Vec<WrappedKeyMaterial>,
+}
+
+/// A key's state (KMS developer guide, *Key states*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Usable.
+    Enabled,
+    /// Switched off.
+    Disabled,
+    /// To be deleted after a waiting period.
+    PendingDeletion,
+}
+
+/// Why a key cannot be used in its state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyStateError {
+    /// Switched off.
+    #[error("{0} is disabled.")]
+    Disabled(KeyArn),
+    /// To be deleted.
+    #[error("{0} is pending deletion.")]
+    PendingDeletion(KeyArn),
+}
+
+impl Key {
+    /// Requires a state in which the key may be used for cryptography.
+    ///
+    /// # Errors
+    /// With the state that forbids it.
+    pub fn require_enabled(&self) -> Result<(), KeyStateError> {
+        match self.state {
+            KeyState::Enabled => Ok(()),
+            KeyState::Disabled => Err(KeyStateError::Disabled(self.arn.clone())),
+            KeyState::PendingDeletion => Err(KeyStateError::PendingDeletion(self.arn.clone())),
+        }
+    }
+
+    /// The material that new ciphertexts are sealed under.
+    pub fn current_material(&self) -> Option<&WrappedKeyMaterial> {
+        self.materials.last()
+    }
+
+    /// The material with this id, current or not.
+    pub fn material(&self, id: &KeyMaterialId) -> Option<&WrappedKeyMaterial> {
+        self.materials.iter().find(|material| material.id() == id)
+    }
+}
+
+impl KeyState {
+    /// The name that KMS gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyState::Enabled => "Enabled",
+            KeyState::Disabled => "Disabled",
+            KeyState::PendingDeletion => "PendingDeletion",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [KeyState::Enabled, KeyState::Disabled, KeyState::PendingDeletion]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+}

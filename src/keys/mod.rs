@@ -1,0 +1,35 @@
+//! KMS keys: how they are named, what state they are in, and what is done with their material.
+//!
+//! Material leaves its wrapping only for [`ciphertext_blob`], and a data key leaves this module only sealed: as a
+//! [`CiphertextBlob`] under the broker's key, or as a [`CiphertextForRecipient`] under the enclave's. Both need a
+//! [`Permit`](crate::policy::Permit), and there is no way from a [`DataKey`] to its bytes outside this module.
+
+mod ciphertext_blob;
+mod data_key;
+mod key;
+mod key_identifier;
+mod material;
+mod recipient_envelope;
+
+pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
+pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
+pub use key::{Key, KeyState, KeyStateError};
+pub use key_identifier::{
+    AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
+};
+pub use material::{KeyMaterial, KeyMaterialId, WrappedKeyMaterial};
+pub use recipient_envelope::{CiphertextForRecipient, seal_for_recipient};
+
+/// Key material, a blob or an envelope could not be made or used although nothing was wrong with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// A primitive failed.
+    #[error(transparent)]
+    Crypto(#[from] crate::crypto::CryptoError),
+    /// The permit was given for another key.
+    #[error("the permit is for another key")]
+    PermitForAnotherKey,
+    /// The permit was given without an attested recipient.
+    #[error("the permit names no attested recipient")]
+    PermitWithoutRecipient,
+}

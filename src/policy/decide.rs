@@ -1,0 +1,173 @@
+//! The decision: a key policy asked about one request with all its evidence.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::caller::Caller;
+use super::condition_key::ConditionKey;
+use super::document::KeyPolicy;
+use super::evaluate::{ContextValue, ContextValues, PolicyRequest, RequestContext, StatementRef, Verdict};
+use crate::attestation::{AttestedRecipient, RecipientKey};
+use crate::encryption_context::EncryptionContext;
+use crate::time::UnixTime;
+
+/// What a key policy is asked: everything that its conditions may look at.
+pub struct Question<'q> {
+    /// Who asks.
+    pub caller: &'q Caller,
+    /// For what, such as `kms:Decrypt`.
+    pub action: &'static str,
+    /// The key's ARN.
+    pub resource: &'q str,
+    /// The alias names of the key, `alias/…`.
+    pub resource_aliases: &'q [String],
+    /// The alias that the request named the key by.
+    pub request_alias: Option<&'q str>,
+    /// The verified enclave that would receive the answer.
+    pub recipient: Option<&'q AttestedRecipient>,
+    /// The request's encryption context.
+    pub encryption_context: &'q EncryptionContext,
+    /// Where the request came from, on a transport that has addresses.
+    pub source_ip: Option<IpAddr>,
+    /// Whether the transport was TLS.
+    pub secure_transport: bool,
+    /// The time of the decision.
+    pub now: UnixTime,
+}
+
+/// Proof that a key policy allowed one action on one key, and to whom the answer may go.
+///
+/// Only [`decide`] makes one, and key material cannot be used without.
+#[derive(Debug)]
+pub struct Permit {
+    resource: String,
+    statement: StatementRef,
+    recipient: Option<RecipientKey>,
+}
+
+/// A policy's no. Its [`Display`](fmt::Display) is what the caller may read; the reasons are for log and audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    caller: Caller,
+    action: &'static str,
+    resource: String,
+    verdict: Verdict,
+}
+
+/// Asks `policy` about one request.
+///
+/// # Errors
+/// The denial, when no statement allows, one denies, or the evaluation fails.
+pub fn decide(policy: &KeyPolicy, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
+    let verdict = policy.evaluate(&PolicyRequest {
+        caller: question.caller,
+        action: question.action,
+        resource: question.resource,
+        context: question,
+    });
+    match verdict {
+        Verdict::Allowed { statement } => Ok(Permit {
+            resource: question.resource.to_owned(),
+            statement,
+            recipient: question.recipient.map(|recipient| recipient.key().clone()),
+        }),
+        verdict => Err(Box::new(Denial {
+            caller: question.caller.clone(),
+            action: question.action,
+            resource: question.resource.to_owned(),
+            verdict,
+        })),
+    }
+}
+
+impl Permit {
+    /// The key that it was given for, as an ARN.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The statement that allowed.
+    pub fn statement(&self) -> &StatementRef {
+        &self.statement
+    }
+
+    /// The attested key that the policy saw, to which the answer may be encrypted.
+    pub fn recipient(&self) -> Option<&RecipientKey> {
+        self.recipient.as_ref()
+    }
+}
+
+impl Denial {
+    /// The policy's verdict.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// For each statement why it did not allow, or which one denied. It shows what the policy asks for: not for the
+    /// caller.
+    pub fn reasons(&self) -> Vec<String> {
+        match &self.verdict {
+            Verdict::Allowed { .. } => Vec::new(),
+            Verdict::ExplicitlyDenied { statement } => vec![format!("{statement} denies")],
+            Verdict::NotAllowed { reasons } => reasons.iter().map(ToString::to_string).collect(),
+            Verdict::EvaluationFailed { error } => vec![format!("the evaluation failed: {error}")],
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
+
+/// The words of KMS.
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { caller, action, resource, verdict } = self;
+        write!(f, "User: {caller} is not authorized to perform: {action} on resource: {resource} ")?;
+        match verdict {
+            Verdict::ExplicitlyDenied { .. } => {
+                f.write_str("with an explicit deny in a resource-based policy")
+            }
+            _ => write!(f, "because no resource-based policy allows the {action} action"),
+        }
+    }
+}
+
+impl RequestContext for Question<'_> {
+    fn values(&self, key: &ConditionKey) -> ContextValues<'_> {
+        match key {
+            ConditionKey::RecipientAttestationImageSha384 => self.pcr(0),
+            ConditionKey::RecipientAttestationPcr(index) => self.pcr(*index),
+            ConditionKey::EncryptionContext(name) => optional_text(self.encryption_context.get(name)),
+            ConditionKey::EncryptionContextKeys => ContextValues::texts(self.encryption_context.keys()),
+            ConditionKey::KeySpec | ConditionKey::EncryptionAlgorithm => {
+                ContextValues::text("SYMMETRIC_DEFAULT")
+            }
+            ConditionKey::KeyUsage => ContextValues::text("ENCRYPT_DECRYPT"),
+            ConditionKey::KeyOrigin => ContextValues::text("AWS_KMS"),
+            ConditionKey::RequestAlias => optional_text(self.request_alias),
+            ConditionKey::ResourceAliases => {
+                ContextValues::texts(self.resource_aliases.iter().map(String::as_str))
+            }
+            ConditionKey::CurrentTime => ContextValues::One(ContextValue::Time(self.now)),
+            ConditionKey::SourceIp => match self.source_ip {
+                Some(address) => ContextValues::One(ContextValue::Address(address)),
+                None => ContextValues::Absent,
+            },
+            ConditionKey::SecureTransport => ContextValues::One(ContextValue::Flag(self.secure_transport)),
+            // These follow from the caller; the evaluation never asks for them here.
+            ConditionKey::PrincipalArn | ConditionKey::CallerAccount => ContextValues::Absent,
+        }
+    }
+}
+
+impl Question<'_> {
+    fn pcr(&self, index: u8) -> ContextValues<'_> {
+        match self.recipient.and_then(|recipient| recipient.evidence().pcrs().get(index)) {
+            Some(pcr) => ContextValues::One(ContextValue::Text(pcr.to_hex().into())),
+            None => ContextValues::Absent,
+        }
+    }
+}
+
+fn optional_text(text: Option<&str>) -> ContextValues<'_> {
+    text.map_or(ContextValues::Absent, ContextValues::text)
+}
