@@ -1,0 +1,175 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Recorded;
+
+/// Records waiting to be written at most; more requests wait their turn.
+const QUEUE_LEN: usize = 4096;
+/// Records that one synchronisation makes durable at most.
+const MAX_BATCH: usize = 1024;
+
+/// The audit log: a file of JSON lines to which records are only appended.
+///
+/// One thread writes. It takes every record that waits, appends them in one write and synchronises once for all, so
+/// the cost of durability is shared by the requests of one moment.
+#[derive(Debug)]
+pub struct AuditLog {
+    sender: mpsc::Sender<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    line: Vec<u8>,
+    done: oneshot::Sender<Result<Recorded, AuditError>>,
+}
+
+/// Why a record is not durable. The answer that it belongs to must not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// The file cannot be opened.
+    #[error("audit log {}: {problem}", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+    /// The record cannot be written or synchronised.
+    #[error("the audit record cannot be written: {0}")]
+    Write(String),
+    /// The writing thread has ended.
+    #[error("the audit log is closed")]
+    Closed,
+}
+
+impl AuditLog {
+    /// Opens or makes the log at `path`, mode 0640, and starts its writing thread.
+    ///
+    /// # Errors
+    /// When the file or the thread cannot be had.
+    pub fn open(path: &Path) -> Result<Self, AuditError> {
+        let open_error =
+            |error: io::Error| AuditError::Open { path: path.to_owned(), problem: error.to_string() };
+        let writer = Writer::open(path).map_err(open_error)?;
+        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
+        thread::Builder::new()
+            .name("audit-log".to_owned())
+            .spawn(move || write_batches(writer, receiver))
+            .map_err(open_error)?;
+        Ok(Self { sender })
+    }
+
+    /// Appends one line, with its line end, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn record(&self, line: Vec<u8>) -> Result<Recorded, AuditError> {
+        let (done, durable) = oneshot::channel();
+        self.sender.send(Entry { line, done }).await.map_err(|_| AuditError::Closed)?;
+        durable.await.map_err(|_| AuditError::Closed)?
+    }
+}
+
+fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
+    let mut batch = Vec::new();
+    while receiver.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        let written = writer.append(batch.iter().map(|entry| entry.line.as_slice()));
+        for entry in batch.drain(..) {
+            let answer = match &written {
+                Ok(()) => Ok(Recorded(())),
+                Err(error) => Err(AuditError::Write(error.to_string())),
+            };
+            // Whoever asked may have gone; the record stands all the same.
+            let _ = entry.done.send(answer);
+        }
+        if let Err(error) = written {
+            tracing::error!(%error, "audit records could not be written; their requests were refused");
+        }
+    }
+}
+
+struct Writer {
+    file: File,
+    /// Up to here every line is whole and durable.
+    durable_len: u64,
+}
+
+impl Writer {
+    fn open(path: &Path) -> io::Result<Self> {
+        let existed = path.exists();
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+        if !existed {
+            let parent =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(parent)?.sync_all()?;
+        }
+        let length = file.metadata()?.len();
+        let mut writer = Self { durable_len: length, file: file.try_clone()? };
+        if length > 0 && !ends_with_newline(&mut file)? {
+            // A line torn by a crash stays as it is, on a line of its own; its request got no answer.
+            writer.append([b"\n".as_slice()].into_iter())?;
+        }
+        Ok(writer)
+    }
+
+    fn append<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<()> {
+        let lines: Vec<u8> = lines.flatten().copied().collect();
+        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.durable_len += lines.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // The requests of this batch are refused, so what was written of their records must not stay.
+                self.file.set_len(self.durable_len)?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn records_are_on_disk_when_the_call_returns() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let log = AuditLog::open(&path).unwrap();
+        for number in 0..3 {
+            log.record(format!("{{\"n\":{number}}}\n").into_bytes()).await.unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), number + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_torn_line_is_set_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        std::fs::write(&path, "{\"whole\":1}\n{\"torn\":").unwrap();
+        AuditLog::open(&path).unwrap().record(b"{\"new\":1}\n".to_vec()).await.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"whole\":1}\n{\"torn\":\n{\"new\":1}\n");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_and_not_a_record() {
+        let log = AuditLog::open(Path::new("/dev/full")).unwrap();
+        let error = log.record(b"{}\n".to_vec()).await.unwrap_err();
+        assert!(matches!(error, AuditError::Write(_)), "{error}");
+    }
+}

@@ -1,0 +1,34 @@
+//! The root key: what every key's material is wrapped under.
+//!
+//! The store holds material in wrapped form only, so that a copy of the database is worth nothing without the root
+//! key, which is kept elsewhere.
+
+mod file;
+
+pub use file::{FileRootKey, RootKeyFileError};
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+/// Whoever can wrap and unwrap key material.
+///
+/// `context` says what is wrapped. It is authenticated and not secret; the same context must be given to unwrap.
+#[async_trait]
+pub trait RootKey: Send + Sync {
+    /// The wrapped form of `plaintext`.
+    async fn wrap(&self, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, RootKeyError>;
+
+    /// The plaintext of a wrapped form.
+    async fn unwrap_key(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, RootKeyError>;
+}
+
+/// Wrapping or unwrapping failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootKeyError {
+    /// The wrapped form was altered, belongs to something else, or was made by another root key.
+    #[error("the root key does not open what is wrapped: it was altered or belongs to another root key")]
+    Unwrap,
+    /// A primitive failed.
+    #[error("the root key cannot wrap: {0}")]
+    Crypto(#[from] crate::crypto::CryptoError),
+}

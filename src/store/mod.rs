@@ -1,0 +1,95 @@
+//! Where keys, aliases, policies and credentials are kept.
+//!
+//! One interface, [`Store`]; material and secrets reach it wrapped and leave it wrapped.
+
+mod credential;
+mod sqlite;
+
+pub use credential::{Credential, credential_wrapping_context};
+pub use sqlite::SqliteStore;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, Realm};
+use crate::policy::KeyPolicy;
+use crate::time::UnixTime;
+
+/// A key together with the aliases that name it.
+#[derive(Clone, Debug)]
+pub struct KeyEntry {
+    /// The key.
+    pub key: Key,
+    /// Its alias names, sorted.
+    pub aliases: Vec<String>,
+}
+
+/// The store's one interface.
+///
+/// A change is durable when its call returns, and every later read sees it, also a change by another process.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Whose keys these are.
+    async fn realm(&self) -> Result<Realm, StoreError>;
+
+    /// The value that [`Store`]'s maker put in to recognise the root key by.
+    async fn root_key_check(&self) -> Result<Vec<u8>, StoreError>;
+
+    /// The key that an id or alias names.
+    async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError>;
+
+    /// Up to `limit` keys in order of their ids, behind the key `after`.
+    async fn list_keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<Arc<KeyEntry>>, StoreError>;
+
+    /// Adds a key with its material.
+    async fn insert_key(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Names a key by a new alias.
+    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
+
+    /// Replaces a key's policy.
+    async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
+
+    /// Adds a credential.
+    async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError>;
+
+    /// The credential with this access key id.
+    async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError>;
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refuses or is not there.
+    #[error("the store fails while {doing}: {error}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database says.
+        error: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the store's schema cannot be migrated: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The store holds something that this broker did not write.
+    #[error("the store holds an invalid {what}: {problem}")]
+    Corrupt {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The store exists already.
+    #[error("{0} exists already and holds a store")]
+    Exists(String),
+    /// There is no store.
+    #[error("{0} is not there: no store has been made")]
+    Missing(String),
+    /// The alias is taken.
+    #[error("an alias with the name {0} already exists")]
+    AliasExists(AliasName),
+    /// The key is not there.
+    #[error("key {0} does not exist")]
+    NoSuchKey(KeyId),
+}

@@ -1,0 +1,391 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Row, Sqlite, SqlitePool};
+
+use super::{Credential, KeyEntry, Store, StoreError};
+use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial};
+use crate::policy::{KeyPolicy, PrincipalArn};
+use crate::time::UnixTime;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+
+/// How long a write waits for another process's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Keys or credentials remembered at most, all dropped when there would be more: a bound, not a working set.
+const MAX_CACHED: usize = 10_000;
+
+/// The embedded store: one SQLite file.
+///
+/// Reads are answered from memory while SQLite's `data_version` says that no other connection, in this process or in
+/// another, has changed the file; so a policy that the command line changes holds from the next request on.
+pub struct SqliteStore {
+    pool: SqlitePool,
+    /// Reads only; its `data_version` changes with every commit of any other connection.
+    observer: tokio::sync::Mutex<PoolConnection<Sqlite>>,
+    realm: Realm,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    data_version: i64,
+    keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
+    credentials: HashMap<String, Arc<Credential>>,
+}
+
+impl SqliteStore {
+    /// Makes a new store file.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be made.
+    pub async fn create(path: &Path, realm: &Realm, root_key_check: &[u8]) -> Result<Self, StoreError> {
+        if path.exists() {
+            return Err(StoreError::Exists(path.display().to_string()));
+        }
+        let pool = connect(path, true).await?;
+        MIGRATIONS.run(&pool).await?;
+        sqlx::query("INSERT INTO realm (singleton, region, account, root_key_check) VALUES (1, ?, ?, ?)")
+            .bind(realm.region())
+            .bind(realm.account())
+            .bind(root_key_check)
+            .execute(&pool)
+            .await
+            .map_err(while_doing("making the store"))?;
+        Self::on(pool).await
+    }
+
+    /// Opens a store file and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it is not there, no store, or of a newer schema than this broker knows.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.display().to_string()));
+        }
+        let pool = connect(path, false).await?;
+        MIGRATIONS.run(&pool).await?;
+        Self::on(pool).await
+    }
+
+    async fn on(pool: SqlitePool) -> Result<Self, StoreError> {
+        let mut observer = pool.acquire().await.map_err(while_doing("opening the store"))?;
+        let row = sqlx::query("SELECT region, account FROM realm")
+            .fetch_one(&mut *observer)
+            .await
+            .map_err(while_doing("reading the realm"))?;
+        let realm = Realm::new(&column::<String>(&row, "region")?, &column::<String>(&row, "account")?)
+            .map_err(|error| corrupt("realm", error))?;
+        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache: Mutex::default() })
+    }
+
+    /// Forgets what is cached if anything was written since, and yields the version that what is read now belongs to.
+    async fn refresh_cache(&self, observer: &mut PoolConnection<Sqlite>) -> Result<i64, StoreError> {
+        let data_version: i64 = sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(&mut **observer)
+            .await
+            .map_err(while_doing("looking for changes"))?;
+        self.with_cache(|cache| {
+            if cache.data_version != data_version {
+                *cache = Cache { data_version, ..Cache::default() };
+            }
+        });
+        Ok(data_version)
+    }
+
+    fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
+        // A panic while the lock is held leaves at worst an entry out.
+        look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn read_key(
+        &self,
+        observer: &mut PoolConnection<Sqlite>,
+        identifier: &KeyIdentifier,
+    ) -> Result<Option<KeyEntry>, StoreError> {
+        let row = match identifier {
+            KeyIdentifier::Key(id) => sqlx::query("SELECT * FROM keys WHERE key_id = ?").bind(id.to_string()),
+            KeyIdentifier::Alias(name) => {
+                sqlx::query("SELECT keys.* FROM keys JOIN aliases USING (key_id) WHERE aliases.name = ?")
+                    .bind(name.as_str())
+            }
+        }
+        .fetch_optional(&mut **observer)
+        .await
+        .map_err(while_doing("reading a key"))?;
+        match row {
+            Some(row) => self.key_entry(observer, &row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn key_entry(
+        &self,
+        observer: &mut PoolConnection<Sqlite>,
+        row: &SqliteRow,
+    ) -> Result<KeyEntry, StoreError> {
+        let id_text: String = column(row, "key_id")?;
+        let id: KeyId = id_text.parse().map_err(|error| corrupt("key id", error))?;
+        let state: String = column(row, "state")?;
+        let policy: String = column(row, "policy")?;
+        let materials =
+            sqlx::query("SELECT material_id, wrapped FROM key_materials WHERE key_id = ? ORDER BY version")
+                .bind(&id_text)
+                .fetch_all(&mut **observer)
+                .await
+                .map_err(while_doing("reading key material"))?;
+        let aliases: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM aliases WHERE key_id = ? ORDER BY name")
+                .bind(&id_text)
+                .fetch_all(&mut **observer)
+                .await
+                .map_err(while_doing("reading aliases"))?;
+        let key = Key {
+            id,
+            arn: self.realm.key_arn(id),
+            state: KeyState::from_name(&state).ok_or_else(|| corrupt("key state", state))?,
+            description: column(row, "description")?,
+            created_at: time_column(row, "created_at_ms")?,
+            policy: Arc::new(KeyPolicy::parse(&policy).map_err(|error| corrupt("key policy", error))?),
+            materials: materials.iter().map(wrapped_material).collect::<Result<_, _>>()?,
+        };
+        Ok(KeyEntry { key, aliases })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn realm(&self) -> Result<Realm, StoreError> {
+        Ok(self.realm.clone())
+    }
+
+    async fn root_key_check(&self) -> Result<Vec<u8>, StoreError> {
+        sqlx::query_scalar("SELECT root_key_check FROM realm")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(while_doing("reading the root key check"))
+    }
+
+    async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
+        let mut observer = self.observer.lock().await;
+        let data_version = self.refresh_cache(&mut observer).await?;
+        if let Some(found) = self.with_cache(|cache| cache.keys.get(identifier).cloned()) {
+            return Ok(Some(found));
+        }
+        let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        self.with_cache(|cache| {
+            if cache.data_version == data_version {
+                remember(&mut cache.keys, identifier.clone(), Arc::clone(&found));
+            }
+        });
+        Ok(Some(found))
+    }
+
+    async fn list_keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<Arc<KeyEntry>>, StoreError> {
+        let mut observer = self.observer.lock().await;
+        let rows = sqlx::query("SELECT * FROM keys WHERE key_id > ? ORDER BY key_id LIMIT ?")
+            .bind(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind(limit)
+            .fetch_all(&mut **observer)
+            .await
+            .map_err(while_doing("listing keys"))?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            entries.push(Arc::new(self.key_entry(&mut observer, row).await?));
+        }
+        Ok(entries)
+    }
+
+    async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
+        let doing = while_doing("adding a key");
+        let mut transaction = self.pool.begin().await.map_err(doing)?;
+        let key_id = key.id.to_string();
+        sqlx::query(
+            "INSERT INTO keys (key_id, state, description, created_at_ms, policy) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(&key_id)
+        .bind(key.state.name())
+        .bind(&key.description)
+        .bind(ms(key.created_at))
+        .bind(key.policy.text())
+        .execute(&mut *transaction)
+        .await
+        .map_err(doing)?;
+        for (version, material) in (1_i64..).zip(&key.materials) {
+            sqlx::query(
+                "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, ?, ?, ?)",
+            )
+            .bind(&key_id)
+            .bind(version)
+            .bind(material.id().as_bytes().as_slice())
+            .bind(material.wrapped())
+            .execute(&mut *transaction)
+            .await
+            .map_err(doing)?;
+        }
+        transaction.commit().await.map_err(doing)
+    }
+
+    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError> {
+        let inserted = sqlx::query("INSERT INTO aliases (name, key_id, created_at_ms) VALUES (?, ?, ?)")
+            .bind(name.as_str())
+            .bind(key.to_string())
+            .bind(ms(now))
+            .execute(&self.pool)
+            .await;
+        match inserted {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(StoreError::AliasExists(name.clone()))
+            }
+            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+                Err(StoreError::NoSuchKey(key))
+            }
+            Err(error) => Err(while_doing("adding an alias")(error)),
+        }
+    }
+
+    async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError> {
+        let updated = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?")
+            .bind(policy.text())
+            .bind(key.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(while_doing("replacing a policy"))?;
+        if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NoSuchKey(key)) }
+    }
+
+    async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {
+        // Exhaustive, so that a new field cannot be forgotten here.
+        let Credential {
+            access_key_id,
+            principal,
+            wrapped_secret,
+            session_token_sha256,
+            created_at,
+            expires_at,
+        } = credential;
+        sqlx::query(
+            "INSERT INTO credentials \
+             (access_key_id, principal_arn, wrapped_secret, session_token_sha256, created_at_ms, expires_at_ms) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(access_key_id)
+        .bind(principal.as_str())
+        .bind(wrapped_secret)
+        .bind(session_token_sha256.as_ref().map(<[u8; 32]>::as_slice))
+        .bind(ms(*created_at))
+        .bind(expires_at.map(ms))
+        .execute(&self.pool)
+        .await
+        .map_err(while_doing("adding a credential"))?;
+        Ok(())
+    }
+
+    async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError> {
+        let mut observer = self.observer.lock().await;
+        let data_version = self.refresh_cache(&mut observer).await?;
+        if let Some(found) = self.with_cache(|cache| cache.credentials.get(access_key_id).cloned()) {
+            return Ok(Some(found));
+        }
+        let row = sqlx::query("SELECT * FROM credentials WHERE access_key_id = ?")
+            .bind(access_key_id)
+            .fetch_optional(&mut **observer)
+            .await
+            .map_err(while_doing("reading a credential"))?;
+        let Some(row) = row else { return Ok(None) };
+        let found = Arc::new(credential(&row)?);
+        self.with_cache(|cache| {
+            if cache.data_version == data_version {
+                remember(&mut cache.credentials, access_key_id.to_owned(), Arc::clone(&found));
+            }
+        });
+        Ok(Some(found))
+    }
+}
+
+async fn connect(path: &Path, create: bool) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(create)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Full: a commit that was reported survives a power cut also in WAL mode.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    SqlitePoolOptions::new()
+        .max_connections(4)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await
+        .map_err(while_doing("opening the store"))
+}
+
+fn remember<K: std::hash::Hash + Eq, V>(cached: &mut HashMap<K, V>, key: K, value: V) {
+    if cached.len() >= MAX_CACHED {
+        cached.clear();
+    }
+    cached.insert(key, value);
+}
+
+fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
+    let principal: String = column(row, "principal_arn")?;
+    let session_token_sha256: Option<Vec<u8>> = column(row, "session_token_sha256")?;
+    let expires_at: Option<i64> = column(row, "expires_at_ms")?;
+    Ok(Credential {
+        access_key_id: column(row, "access_key_id")?,
+        principal: PrincipalArn::parse(&principal).map_err(|error| corrupt("principal ARN", error))?,
+        wrapped_secret: column(row, "wrapped_secret")?,
+        session_token_sha256: session_token_sha256
+            .map(|digest| {
+                digest.try_into().map_err(|digest: Vec<u8>| {
+                    corrupt("session token digest", format!("{} bytes", digest.len()))
+                })
+            })
+            .transpose()?,
+        created_at: time_column(row, "created_at_ms")?,
+        expires_at: expires_at.map(|ms| UnixTime::from_ms(u64::try_from(ms).unwrap_or(0))),
+    })
+}
+
+fn wrapped_material(row: &SqliteRow) -> Result<WrappedKeyMaterial, StoreError> {
+    let id: Vec<u8> = column(row, "material_id")?;
+    let id: [u8; 32] =
+        id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
+    Ok(WrappedKeyMaterial::new(KeyMaterialId::from_bytes(id), column(row, "wrapped")?))
+}
+
+fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(name).map_err(while_doing("reading a column"))
+}
+
+fn time_column(row: &SqliteRow, name: &'static str) -> Result<UnixTime, StoreError> {
+    let ms: i64 = column(row, name)?;
+    Ok(UnixTime::from_ms(u64::try_from(ms).map_err(|error| corrupt("time", error))?))
+}
+
+fn ms(time: UnixTime) -> i64 {
+    i64::try_from(time.as_ms()).unwrap_or(i64::MAX)
+}
+
+fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy {
+    move |error| StoreError::Database { doing, error }
+}
+
+fn corrupt(what: &'static str, problem: impl ToString) -> StoreError {
+    StoreError::Corrupt { what, problem: problem.to_string() }
+}
