@@ -231,7 +231,11 @@ fn unexpected(offset: usize, expected: &'static str, found: Type) -> CborError {
 }
 
 fn read_error(error: &minicbor::decode::Error, offset: usize) -> CborError {
-    if error.is_end_of_input() { CborError::UnexpectedEnd { offset } } else { CborError::Malformed { offset } }
+    if error.is_end_of_input() {
+        CborError::UnexpectedEnd { offset }
+    } else {
+        CborError::Malformed { offset }
+    }
 }
 
 #[cfg(test)]
@@ -260,7 +264,10 @@ mod tests {
         assert_eq!(Reader::new(&[0x78, 1, b'a']).text(), Err(CborError::NotShortest { offset: 0 }));
         assert_eq!(Reader::new(&[0x98, 1]).array(), Err(CborError::NotShortest { offset: 0 }));
         assert_eq!(Reader::new(&[0xb8, 1]).map().unwrap_err(), CborError::NotShortest { offset: 0 });
-        assert_eq!(Reader::new(&[0xd8, 18]).tag(), Ok(Some(18)).and(Err(CborError::NotShortest { offset: 0 })));
+        assert_eq!(
+            Reader::new(&[0xd8, 18]).tag(),
+            Ok(Some(18)).and(Err(CborError::NotShortest { offset: 0 }))
+        );
     }
 
     #[test]

@@ -157,7 +157,13 @@ mod tests {
     use super::*;
 
     /// A COSE_Sign1 from its parts, with `prefix` in front.
-    fn encode(prefix: &[u8], protected: &[u8], unprotected: &[u8], payload: &[u8], signature: &[u8]) -> Vec<u8> {
+    fn encode(
+        prefix: &[u8],
+        protected: &[u8],
+        unprotected: &[u8],
+        payload: &[u8],
+        signature: &[u8],
+    ) -> Vec<u8> {
         let mut encoded = prefix.to_vec();
         let mut encoder = Encoder::new(&mut encoded);
         encoder.array(4).unwrap().bytes(protected).unwrap();

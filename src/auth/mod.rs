@@ -7,6 +7,11 @@
 //! 2. the credential store finds the secret of that access key, or there is no such caller;
 //! 3. [`sigv4::SignedRequest::verify`] holds the claim against the secret, the scope and the time, and yields a
 //!    [`sigv4::VerifiedSignature`], which nothing else can make;
-//! 4. the store compares the session token with the one it issued.
+//! 4. the session token is compared with the one that was issued.
+//!
+//! [`authenticate`] goes that way.
 
+mod authenticate;
 pub mod sigv4;
+
+pub use authenticate::{AuthError, Authenticated, authenticate};

@@ -52,10 +52,8 @@ impl AeadKey {
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let mut in_out = Zeroizing::new(ciphertext.to_vec());
-        let length = self
-            .0
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut in_out)?
-            .len();
+        let length =
+            self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut in_out)?.len();
         in_out.truncate(length);
         Ok(in_out)
     }

@@ -21,8 +21,7 @@ impl OaepKey {
     /// When the plaintext is longer than the padding allows.
     pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut ciphertext = vec![0; self.0.ciphertext_size()];
-        let length =
-            self.0.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut ciphertext, None)?.len();
+        let length = self.0.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut ciphertext, None)?.len();
         ciphertext.truncate(length);
         Ok(ciphertext)
     }

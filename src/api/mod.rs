@@ -1,0 +1,169 @@
+//! AWS JSON 1.1: from an HTTP request to a typed operation, and back.
+//!
+//! Every request but a health check ends in an audit record, also one that is refused before it is understood, and no
+//! answer leaves before its record is durable.
+
+mod error;
+mod http;
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde_json::Value;
+
+pub use self::error::ApiError;
+use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
+use crate::audit::{AuditEvent, AuditLog, Outcome, Subject, Unrecorded};
+use crate::auth::authenticate;
+use crate::auth::sigv4::RawRequest;
+use crate::json::Json;
+use crate::operations::{
+    Broker, Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation,
+};
+use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
+use crate::time::UnixTime;
+
+/// Where the time comes from. The system clock in production; a test may hold it still.
+pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+
+/// The KMS endpoint.
+pub struct Api {
+    broker: Broker,
+    audit: AuditLog,
+    clock: Clock,
+    /// Roots that evidence may lead to beside that of AWS, for every record.
+    configured_trust_anchors: Vec<String>,
+}
+
+/// What came of a request, before anybody may see it.
+type Answer = Unrecorded<Result<Value, ApiError>>;
+
+impl Api {
+    /// An endpoint over `broker` that records in `audit`.
+    pub fn new(broker: Broker, audit: AuditLog, clock: Clock) -> Self {
+        let configured_trust_anchors =
+            broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
+        Self { broker, audit, clock, configured_trust_anchors }
+    }
+
+    /// Answers one request: carries it out, records it, and only then shows the result.
+    async fn answer(&self, request: &ReceivedRequest) -> Response {
+        let now = (self.clock)();
+        let request_id = random_uuid();
+        let mut event = AuditEvent::new(Subject {
+            request_id: request_id.clone(),
+            time: now,
+            operation: target_operation(&request.headers).unwrap_or("Unknown").chars().take(64).collect(),
+            source: source(&request.peer.address),
+            user_agent: http::user_agent(&request.headers),
+        });
+        let result = self.carry_out(request, now, &mut event).await;
+        match self.record(event, result).await {
+            Ok(value) => success_response(&request_id, &value),
+            Err(error) => error_response(&request_id, &error),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        request: &ReceivedRequest,
+        now: UnixTime,
+        event: &mut AuditEvent,
+    ) -> Result<Value, ApiError> {
+        let body = request.body.as_ref().map_err(|error| ApiError::from(*error))?;
+        let operation = http::check_target(request)?;
+        let raw = RawRequest {
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            query: request.uri.query().unwrap_or_default(),
+            headers: &request.headers,
+            body,
+        };
+        let authenticated = authenticate(&self.broker, raw, now).await?;
+        event.set_caller(&authenticated.caller, authenticated.access_key_id.as_deref());
+        let invocation = Invocation {
+            caller: authenticated.caller,
+            now,
+            source_ip: match &request.peer.address {
+                PeerAddress::Tcp(address) => Some(address.ip()),
+                PeerAddress::Unix { .. } | PeerAddress::Vsock { .. } => None,
+            },
+            secure_transport: request.peer.tls,
+        };
+        let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
+        match operation {
+            GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
+            GenerateDataKeyWithoutPlaintext::NAME => {
+                self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
+            }
+            Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
+            other => Err(ApiError::unknown_operation(other)),
+        }
+    }
+
+    async fn run<O: Operation>(
+        &self,
+        members: &Json,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<Value, ApiError> {
+        let operation = O::parse(&Members::of_request(members)?)?;
+        event.set_request_parameters(operation.audit_parameters());
+        let response = operation.run(&self.broker, invocation, event).await?;
+        serde_json::to_value(response).map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Makes the record durable and gives out the result; without a record there is none.
+    async fn record(&self, event: AuditEvent, result: Result<Value, ApiError>) -> Result<Value, ApiError> {
+        let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::Allowed);
+        let error = result.as_ref().err().map(|error| (error.exception(), error.message()));
+        let line = event.to_line(
+            self.broker.realm(),
+            outcome,
+            error,
+            &self.configured_trust_anchors,
+            &random_uuid(),
+        );
+        log_decision(&event, outcome, error);
+        let answer: Answer = Unrecorded::new(result);
+        match self.audit.record(line).await {
+            Ok(recorded) => answer.release(recorded),
+            Err(error) => Err(ApiError::internal(&error)),
+        }
+    }
+}
+
+impl Handler for Api {
+    async fn handle(&self, request: ReceivedRequest) -> Response {
+        if is_ping(&request) {
+            return http::text_response(StatusCode::OK, ANSWER_TO_PING);
+        }
+        self.answer(&request).await
+    }
+
+    fn answer_to_panic(&self) -> Response {
+        error_response(&random_uuid(), &ApiError::internal(&"the request's task panicked"))
+    }
+}
+
+fn log_decision(event: &AuditEvent, outcome: Outcome, error: Option<(&str, &str)>) {
+    let Subject { request_id, operation, source, .. } = event.subject();
+    match error {
+        None => tracing::info!(request_id, operation, source, "{outcome:?}"),
+        Some((exception, message)) => {
+            tracing::info!(request_id, operation, source, exception, message, "{outcome:?}");
+        }
+    }
+}
+
+fn source(address: &PeerAddress) -> String {
+    match address {
+        PeerAddress::Tcp(address) => address.ip().to_string(),
+        address @ (PeerAddress::Unix { .. } | PeerAddress::Vsock { .. }) => address.to_string(),
+    }
+}
+
+/// Ids are for people who compare logs; nothing rests on nobody guessing them.
+fn random_uuid() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+}

@@ -1,0 +1,91 @@
+use crate::attestation;
+use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, SealError};
+use crate::policy::Denial;
+use crate::root_key::RootKeyError;
+use crate::store::StoreError;
+
+/// Why an operation was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The caller asked for plaintext.
+    #[error(
+        "{operation} without Recipient would return plaintext, which this broker never does: \
+         pass Recipient with the attestation document of the enclave that is to receive the key{alternative}"
+    )]
+    RecipientRequired {
+        /// The operation.
+        operation: &'static str,
+        /// What else might have been meant.
+        alternative: &'static str,
+    },
+    /// The text names no key here.
+    #[error("Invalid keyId: {0}")]
+    KeyIdentifier(#[from] KeyIdentifierError),
+    /// No such key or alias.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The key cannot be used in its state.
+    #[error(transparent)]
+    KeyState(#[from] KeyStateError),
+    /// A grant token that this broker did not issue. It issues none yet.
+    #[error("the grant token at GrantTokens[{index}] was not issued by this broker")]
+    InvalidGrantToken {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// `Recipient.AttestationDocument` holds the name of a file instead of its content.
+    #[error(
+        "Recipient.AttestationDocument holds the text {text:?} instead of a document: the AWS CLI reads no file in \
+         its shorthand syntax with `=`; write --recipient \
+         KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://FILE (CLI v1 and v2), or pass JSON"
+    )]
+    FileNameForDocument {
+        /// The text that came.
+        text: String,
+    },
+    /// The attestation document is no evidence.
+    #[error("Recipient.AttestationDocument fails at the step {step}: {0}", step = .0.step().name())]
+    Attestation(attestation::Error),
+    /// The key policy says no.
+    #[error(transparent)]
+    Denied(#[from] Box<Denial>),
+    /// The ciphertext is not one of this broker, was altered, or its context differs.
+    #[error("{0}")]
+    InvalidCiphertext(BlobError),
+    /// The ciphertext names a key or material that is not there.
+    #[error("the CiphertextBlob names a key or key material that this broker does not hold")]
+    CiphertextOfUnknownKey,
+    /// The ciphertext belongs to another key than the request names.
+    #[error("the CiphertextBlob was not sealed under {0}, the key that the request names")]
+    IncorrectKey(KeyArn),
+    /// The key does not do this.
+    #[error("{0}")]
+    InvalidKeyUsage(String),
+    /// `DryRun` was asked for and everything would have succeeded.
+    #[error("The request would have succeeded, but the DryRun option is set.")]
+    DryRun,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root key failed.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// A primitive failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl From<BlobError> for OperationError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Seal(error) => Self::Seal(error),
+            error => Self::InvalidCiphertext(error),
+        }
+    }
+}
+
+impl From<crate::crypto::CryptoError> for OperationError {
+    fn from(error: crate::crypto::CryptoError) -> Self {
+        Self::Seal(SealError::Crypto(error))
+    }
+}

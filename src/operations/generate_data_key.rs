@@ -1,0 +1,163 @@
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::broker::{Access, Broker, Recipient};
+use super::error::OperationError;
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+use crate::encryption_context::EncryptionContext;
+use crate::keys::{self, DataKey, KeyIdentifier, KeyMaterial, MAX_DATA_KEY_LEN};
+use crate::store::KeyEntry;
+
+/// A new data key, sealed under a key of the broker and encrypted to an attested enclave
+/// (KMS API reference, *GenerateDataKey*).
+pub struct GenerateDataKey {
+    request: DataKeyRequest,
+    recipient: Option<Recipient>,
+}
+
+/// The answer. `KeyMaterialId` is left out with a recipient, as KMS does; `Plaintext` does not exist here.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GenerateDataKeyResponse {
+    #[serde(serialize_with = "super::members::as_base64")]
+    ciphertext_blob: Vec<u8>,
+    #[serde(serialize_with = "super::members::as_base64")]
+    ciphertext_for_recipient: Vec<u8>,
+    key_id: String,
+}
+
+impl Operation for GenerateDataKey {
+    const NAME: &'static str = "GenerateDataKey";
+    type Response = GenerateDataKeyResponse;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { request: DataKeyRequest::parse(members)?, recipient: Recipient::parse(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        let mut parameters = self.request.audit_parameters();
+        if let (Some(recipient), Value::Object(parameters)) = (&self.recipient, &mut parameters) {
+            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
+        }
+        parameters
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<GenerateDataKeyResponse, OperationError> {
+        let recipient = self.recipient.as_ref().ok_or(OperationError::RecipientRequired {
+            operation: Self::NAME,
+            alternative: ", or use GenerateDataKeyWithoutPlaintext",
+        })?;
+        let (identifier, entry) = self.request.key(broker, event).await?;
+        let attested = broker.attest(recipient, invocation, event)?;
+        let access = Access {
+            action: "kms:GenerateDataKey",
+            entry: &entry,
+            named_as: Some(&identifier),
+            recipient: Some(&attested),
+            encryption_context: &self.request.encryption_context,
+        };
+        let permit = broker.authorize(&access, invocation, event)?;
+        self.request.end_dry_run()?;
+        let material = current_material(broker, &permit, &entry).await?;
+        let data_key = DataKey::generate(self.request.length)?;
+        let blob = keys::seal(&permit, &entry.key, &material, &self.request.encryption_context, &data_key)?;
+        let envelope = keys::seal_for_recipient(&permit, &data_key)?;
+        Ok(GenerateDataKeyResponse {
+            ciphertext_blob: blob.as_bytes().to_vec(),
+            ciphertext_for_recipient: envelope.as_bytes().to_vec(),
+            key_id: entry.key.arn.to_string(),
+        })
+    }
+}
+
+/// The members that GenerateDataKey and GenerateDataKeyWithoutPlaintext share.
+pub(super) struct DataKeyRequest {
+    key_id: String,
+    size: Size,
+    /// Bytes of the data key.
+    pub(super) length: usize,
+    pub(super) encryption_context: EncryptionContext,
+    grant_tokens: usize,
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Size {
+    Spec(&'static str),
+    Bytes,
+}
+
+impl DataKeyRequest {
+    pub(super) fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        let key_id = members.required_string("KeyId", 1..=2048)?.to_owned();
+        let spec =
+            members.one_of("KeySpec", &[("AES_256", ("AES_256", 32)), ("AES_128", ("AES_128", 16))])?;
+        let bytes = members.integer("NumberOfBytes", 1..=MAX_DATA_KEY_LEN as i64)?;
+        let (size, length) = match (spec, bytes) {
+            (Some((name, length)), None) => (Size::Spec(name), length),
+            (None, Some(bytes)) => (Size::Bytes, usize::try_from(bytes).unwrap_or(0)),
+            _ => return Err(MemberError::Combination("Please specify either number of bytes or key spec.")),
+        };
+        Ok(Self {
+            key_id,
+            size,
+            length,
+            encryption_context: super::members::encryption_context(members)?,
+            grant_tokens: super::members::grant_tokens(members)?,
+            dry_run: members.flag("DryRun")?,
+        })
+    }
+
+    pub(super) fn audit_parameters(&self) -> Value {
+        let mut parameters = serde_json::Map::new();
+        parameters.insert("keyId".to_owned(), json!(self.key_id));
+        match self.size {
+            Size::Spec(name) => parameters.insert("keySpec".to_owned(), json!(name)),
+            Size::Bytes => parameters.insert("numberOfBytes".to_owned(), json!(self.length)),
+        };
+        if !self.encryption_context.is_empty() {
+            parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
+        }
+        if self.dry_run {
+            parameters.insert("dryRun".to_owned(), json!(true));
+        }
+        Value::Object(parameters)
+    }
+
+    /// The key that is named, in a state that allows its use.
+    pub(super) async fn key(
+        &self,
+        broker: &Broker,
+        event: &mut AuditEvent,
+    ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
+        broker.refuse_grant_tokens(self.grant_tokens)?;
+        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let entry = broker.usable_key(&identifier, event).await?;
+        Ok((identifier, entry))
+    }
+
+    /// A dry run ends here, in an error (KMS developer guide, *Testing your permissions*).
+    pub(super) fn end_dry_run(&self) -> Result<(), OperationError> {
+        if self.dry_run { Err(OperationError::DryRun) } else { Ok(()) }
+    }
+}
+
+/// The version of the key's material that new ciphertexts are sealed under, unwrapped.
+pub(super) async fn current_material(
+    broker: &Broker,
+    permit: &crate::policy::Permit,
+    entry: &KeyEntry,
+) -> Result<KeyMaterial, OperationError> {
+    let wrapped = entry.key.current_material().ok_or_else(|| crate::store::StoreError::Corrupt {
+        what: "key",
+        problem: format!("{} has no material", entry.key.arn),
+    })?;
+    broker.unwrap_material(permit, &entry.key, wrapped).await
+}

@@ -1,0 +1,66 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use super::broker::{Access, Broker};
+use super::error::OperationError;
+use super::generate_data_key::{DataKeyRequest, current_material};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+use crate::keys::{self, DataKey};
+
+/// A new data key, sealed under a key of the broker and given to nobody yet
+/// (KMS API reference, *GenerateDataKeyWithoutPlaintext*).
+pub struct GenerateDataKeyWithoutPlaintext {
+    request: DataKeyRequest,
+}
+
+/// The answer.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GenerateDataKeyWithoutPlaintextResponse {
+    #[serde(serialize_with = "super::members::as_base64")]
+    ciphertext_blob: Vec<u8>,
+    key_id: String,
+    key_material_id: String,
+}
+
+impl Operation for GenerateDataKeyWithoutPlaintext {
+    const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
+    type Response = GenerateDataKeyWithoutPlaintextResponse;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { request: DataKeyRequest::parse(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        self.request.audit_parameters()
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<GenerateDataKeyWithoutPlaintextResponse, OperationError> {
+        let (identifier, entry) = self.request.key(broker, event).await?;
+        let context = &self.request.encryption_context;
+        let access = Access {
+            action: "kms:GenerateDataKeyWithoutPlaintext",
+            entry: &entry,
+            named_as: Some(&identifier),
+            recipient: None,
+            encryption_context: context,
+        };
+        let permit = broker.authorize(&access, invocation, event)?;
+        self.request.end_dry_run()?;
+        let material = current_material(broker, &permit, &entry).await?;
+        let data_key = DataKey::generate(self.request.length)?;
+        let blob = keys::seal(&permit, &entry.key, &material, context, &data_key)?;
+        Ok(GenerateDataKeyWithoutPlaintextResponse {
+            ciphertext_blob: blob.as_bytes().to_vec(),
+            key_id: entry.key.arn.to_string(),
+            key_material_id: material.id().to_string(),
+        })
+    }
+}
