@@ -1,4 +1,9 @@
 //! A self-hosted key service that speaks the AWS KMS wire protocol and releases key material only to a verified
 //! Nitro Enclave.
 
+pub mod attestation;
+pub mod cbor;
+pub mod cose;
+pub mod crypto;
 pub mod time;
+pub mod x509;

@@ -1,0 +1,93 @@
+use super::payload::Payload;
+use super::pcr::Pcrs;
+use super::recipient_key::RecipientKey;
+use super::trust_anchor::TrustAnchor;
+use super::{Error, RecipientKeyError};
+use crate::time::UnixTime;
+
+/// What a genuine, fresh document says. Only [`super::verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedEvidence {
+    module_id: String,
+    timestamp: UnixTime,
+    pcrs: Pcrs,
+    user_data: Option<Vec<u8>>,
+    nonce: Option<Vec<u8>>,
+    public_key: Option<Vec<u8>>,
+    trust_anchor_sha256: [u8; 32],
+}
+
+impl VerifiedEvidence {
+    pub(super) fn new(payload: Payload<'_>, anchor: &TrustAnchor) -> Self {
+        // Exhaustive, so that a new field cannot be forgotten here.
+        let Payload {
+            module_id,
+            timestamp,
+            pcrs,
+            certificate: _,
+            cabundle: _,
+            public_key,
+            user_data,
+            nonce,
+        } = payload;
+        Self {
+            module_id: module_id.to_owned(),
+            timestamp,
+            pcrs,
+            user_data: user_data.map(<[u8]>::to_vec),
+            nonce: nonce.map(<[u8]>::to_vec),
+            public_key: public_key.map(<[u8]>::to_vec),
+            trust_anchor_sha256: *anchor.sha256(),
+        }
+    }
+
+    /// `i-<instance>-enc<enclave>`: the enclave that made the document.
+    pub fn module_id(&self) -> &str {
+        &self.module_id
+    }
+
+    /// The part of the module id that names the parent instance, such as `i-0bee92034f3d60691`.
+    pub fn instance_id(&self) -> &str {
+        self.module_id.rsplit_once("-enc").map_or(&*self.module_id, |(instance, _)| instance)
+    }
+
+    /// When the document was made, by the hypervisor's clock.
+    pub fn timestamp(&self) -> UnixTime {
+        self.timestamp
+    }
+
+    /// The measurements.
+    pub fn pcrs(&self) -> &Pcrs {
+        &self.pcrs
+    }
+
+    /// Data that the enclave put in, 0 to 1,024 bytes.
+    pub fn user_data(&self) -> Option<&[u8]> {
+        self.user_data.as_deref()
+    }
+
+    /// Data that the enclave put in, 0 to 1,024 bytes.
+    pub fn nonce(&self) -> Option<&[u8]> {
+        self.nonce.as_deref()
+    }
+
+    /// The field `public_key` as it came, 0 to 1,024 bytes of any form.
+    pub fn public_key(&self) -> Option<&[u8]> {
+        self.public_key.as_deref()
+    }
+
+    /// SHA-256 of the root certificate that vouches for the document.
+    pub fn trust_anchor_sha256(&self) -> &[u8; 32] {
+        &self.trust_anchor_sha256
+    }
+
+    /// The RSA key that an answer can be encrypted to. Few genuine documents have one.
+    ///
+    /// # Errors
+    /// [`Error::RecipientKey`] with what the field holds instead.
+    pub fn recipient_key(&self) -> Result<RecipientKey, Error> {
+        RecipientKey::from_public_key(self.public_key()).map_err(|error: RecipientKeyError| {
+            Error::RecipientKey(error)
+        })
+    }
+}

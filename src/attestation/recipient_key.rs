@@ -1,0 +1,105 @@
+use std::fmt;
+use std::sync::Arc;
+
+use x509_parser::asn1_rs::{Any, Oid, oid};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
+use x509_parser::public_key::PublicKey;
+
+use crate::crypto::{CryptoError, OaepKey, SHA256_LEN, sha256};
+
+/// `rsaEncryption`, RFC 8017 appendix A.1.
+const RSA_ENCRYPTION: Oid<'static> = oid!(1.2.840.113549.1.1.1);
+/// KMS takes RSA keys of 2,048 bits and more for `RSAES_OAEP_SHA_256`; over 4,096 the cost is the broker's.
+const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+/// The exponents that FIPS 186-5 appendix A.1.1 allows start here; the upper end is what aws-lc accepts.
+const EXPONENT: std::ops::RangeInclusive<u64> = 65537..=0x1_ffff_ffff;
+
+/// The enclave's RSA public key, taken from verified evidence and fit to encrypt an answer to.
+#[derive(Clone)]
+pub struct RecipientKey {
+    key: Arc<OaepKey>,
+    spki_sha256: [u8; SHA256_LEN],
+}
+
+/// Why a document's `public_key` cannot receive an answer. The document may be genuine all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecipientKeyError {
+    /// The field is null.
+    #[error("the document has no public_key to encrypt the answer to")]
+    Absent,
+    /// The field holds something else.
+    #[error("the document's public_key is not a DER SubjectPublicKeyInfo of an RSA key")]
+    NotRsaSpki,
+    /// The key is too short or too long.
+    #[error("the document's RSA key has {actual} bits, expected 2048 to 4096")]
+    ModulusBits {
+        /// Bits of the modulus.
+        actual: usize,
+    },
+    /// The exponent is unfit.
+    #[error("the document's RSA key has an exponent that is even, below 65537 or above 33 bits")]
+    Exponent,
+}
+
+impl RecipientKeyError {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            RecipientKeyError::Absent => "recipient_key_absent",
+            RecipientKeyError::NotRsaSpki => "recipient_key_not_rsa",
+            RecipientKeyError::ModulusBits { .. } => "recipient_key_modulus",
+            RecipientKeyError::Exponent => "recipient_key_exponent",
+        }
+    }
+}
+
+impl RecipientKey {
+    pub(super) fn from_public_key(public_key: Option<&[u8]>) -> Result<Self, RecipientKeyError> {
+        let der = public_key.ok_or(RecipientKeyError::Absent)?;
+        let (rest, spki) =
+            SubjectPublicKeyInfo::from_der(der).map_err(|_| RecipientKeyError::NotRsaSpki)?;
+        let null_parameters = spki.algorithm.parameters.as_ref().is_some_and(is_null);
+        if !rest.is_empty() || spki.algorithm.algorithm != RSA_ENCRYPTION || !null_parameters {
+            return Err(RecipientKeyError::NotRsaSpki);
+        }
+        let Ok(PublicKey::RSA(rsa)) = spki.parsed() else { return Err(RecipientKeyError::NotRsaSpki) };
+        let actual = bit_length(rsa.modulus);
+        if !MODULUS_BITS.contains(&actual) {
+            return Err(RecipientKeyError::ModulusBits { actual });
+        }
+        match rsa.try_exponent() {
+            Ok(exponent) if EXPONENT.contains(&exponent) && exponent % 2 == 1 => {}
+            _ => return Err(RecipientKeyError::Exponent),
+        }
+        let key = OaepKey::from_spki_der(der).map_err(|_| RecipientKeyError::NotRsaSpki)?;
+        Ok(Self { key: Arc::new(key), spki_sha256: sha256(&[der]) })
+    }
+
+    /// SHA-256 of the DER SubjectPublicKeyInfo, the envelope's subjectKeyIdentifier.
+    pub fn spki_sha256(&self) -> &[u8; SHA256_LEN] {
+        &self.spki_sha256
+    }
+
+    /// `plaintext` under RSAES-OAEP with SHA-256.
+    ///
+    /// # Errors
+    /// When the plaintext is longer than the padding allows.
+    pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.key.encrypt(plaintext)
+    }
+}
+
+fn is_null(parameters: &Any<'_>) -> bool {
+    parameters.as_null().is_ok()
+}
+
+fn bit_length(unsigned_big_endian: &[u8]) -> usize {
+    let digits = unsigned_big_endian.iter().skip_while(|byte| **byte == 0);
+    let leading_zeros = digits.clone().next().map_or(0, |first| first.leading_zeros() as usize);
+    (digits.count() * 8).saturating_sub(leading_zeros)
+}
+
+impl fmt::Debug for RecipientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecipientKey(spki sha256 {})", hex::encode(self.spki_sha256))
+    }
+}

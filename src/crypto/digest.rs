@@ -1,0 +1,25 @@
+use aws_lc_rs::digest::{Context, Digest, SHA256, SHA384};
+
+/// Bytes of a SHA-256 digest.
+pub const SHA256_LEN: usize = 32;
+const SHA384_LEN: usize = 48;
+
+/// SHA-256 of the concatenated parts.
+pub fn sha256(parts: &[&[u8]]) -> [u8; SHA256_LEN] {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    to_array(context.finish())
+}
+
+/// SHA-384 of the concatenated parts.
+pub fn sha384(parts: &[&[u8]]) -> [u8; SHA384_LEN] {
+    let mut context = Context::new(&SHA384);
+    parts.iter().for_each(|part| context.update(part));
+    to_array(context.finish())
+}
+
+fn to_array<const LEN: usize>(digest: Digest) -> [u8; LEN] {
+    let mut array = [0; LEN];
+    array.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    array
+}

@@ -1,0 +1,35 @@
+//! Every cryptographic primitive of the broker, over aws-lc-rs, and nothing else.
+//!
+//! One module computes in production; the tests open what it seals with independent implementations.
+
+mod aead;
+mod cbc;
+mod digest;
+mod hmac;
+mod kdf;
+mod oaep;
+mod p384;
+mod random;
+
+pub use aead::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey};
+pub use cbc::{CBC_IV_LEN, aes256_cbc_encrypt};
+pub use digest::{SHA256_LEN, sha256, sha384};
+pub use hmac::hmac_sha256;
+pub use kdf::hkdf_sha256;
+pub use oaep::OaepKey;
+pub use p384::P384PublicKey;
+pub use random::fill_random;
+
+/// A primitive failed or refused its input.
+///
+/// It carries no detail on purpose: why an authenticated decryption failed is nobody's business, and aws-lc-rs does
+/// not tell either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cryptographic operation failed")]
+pub struct CryptoError;
+
+impl From<aws_lc_rs::error::Unspecified> for CryptoError {
+    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self
+    }
+}
