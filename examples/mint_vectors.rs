@@ -25,6 +25,11 @@ fn main() {
     let folder = env::args().nth(1).expect("usage: mint_vectors FOLDER");
     let folder = Path::new(&folder);
     if folder.exists() {
+        assert!(
+            folder.join("root.pem").exists(),
+            "{} does not look like a folder of vectors",
+            folder.display()
+        );
         fs::remove_dir_all(folder).unwrap();
     }
     let files = vectors::files();

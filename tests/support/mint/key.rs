@@ -2,14 +2,20 @@
 //!
 //! They sign with RustCrypto's curves, so that what the broker's own cryptography verifies was made by another hand.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
 use p384::ecdsa::signature::hazmat::PrehashSigner;
 use sha2::{Digest, Sha256, Sha384};
 
 use super::der;
 
 const ID_EC_PUBLIC_KEY: &[u64] = &[1, 2, 840, 10045, 2, 1];
-const SECP384R1: &[u64] = &[1, 3, 132, 0, 34];
+pub const SECP384R1: &[u64] = &[1, 3, 132, 0, 34];
 const PRIME256V1: &[u64] = &[1, 2, 840, 10045, 3, 1, 7];
+
+/// An arc under the example enterprise number of RFC 5612.
+pub const UNKNOWN_CURVE: &[u64] = &[1, 3, 6, 1, 4, 1, 32473, 2];
 
 /// A private key on one of two curves; real chains hold P-384 only.
 #[derive(Clone)]
@@ -37,8 +43,7 @@ impl Key {
             Self::P384(_) => SECP384R1,
             Self::P256(_) => PRIME256V1,
         };
-        let algorithm = der::sequence(&[der::oid(ID_EC_PUBLIC_KEY), der::oid(curve)]);
-        der::sequence(&[algorithm, der::bit_string(&self.point())])
+        spki_on(curve, &self.point())
     }
 
     /// The public key as an uncompressed point.
@@ -51,14 +56,26 @@ impl Key {
 
     /// An ECDSA signature over SHA-384 as `r ‖ s`, 48 bytes each whatever the curve (COSE ES384, RFC 9053 §2.1).
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let digest = Sha384::digest(message);
+        // Most vectors share most of their certificates, and unoptimised signing takes ten milliseconds.
+        static MADE: LazyLock<Mutex<HashMap<[u8; 48], Vec<u8>>>> = LazyLock::new(Mutex::default);
+        let digest: [u8; 48] = Sha384::digest(message).into();
+        let lookup = Sha384::new().chain_update(self.point()).chain_update(digest).finalize().into();
+        if let Some(signature) = MADE.lock().unwrap().get(&lookup) {
+            return signature.clone();
+        }
+        let signature = self.sign_digest(&digest);
+        MADE.lock().unwrap().insert(lookup, signature.clone());
+        signature
+    }
+
+    fn sign_digest(&self, digest: &[u8; 48]) -> Vec<u8> {
         match self {
             Self::P384(key) => {
-                let signature: p384::ecdsa::Signature = key.sign_prehash(&digest).expect("signing succeeds");
+                let signature: p384::ecdsa::Signature = key.sign_prehash(digest).expect("signing succeeds");
                 signature.to_bytes().to_vec()
             }
             Self::P256(key) => {
-                let signature: p256::ecdsa::Signature = key.sign_prehash(&digest).expect("signing succeeds");
+                let signature: p256::ecdsa::Signature = key.sign_prehash(digest).expect("signing succeeds");
                 let (r, s) = signature.split_bytes();
                 [&[0; 16], r.as_slice(), &[0; 16], s.as_slice()].concat()
             }
@@ -69,6 +86,12 @@ impl Key {
     pub fn sign_der(&self, message: &[u8]) -> Vec<u8> {
         ecdsa_sig_value(&self.sign(message))
     }
+}
+
+/// A DER SubjectPublicKeyInfo of that curve with that point, which may be none.
+pub fn spki_on(curve: &[u64], point: &[u8]) -> Vec<u8> {
+    let algorithm = der::sequence(&[der::oid(ID_EC_PUBLIC_KEY), der::oid(curve)]);
+    der::sequence(&[algorithm, der::bit_string(point)])
 }
 
 /// `r ‖ s` as `SEQUENCE { INTEGER, INTEGER }`.

@@ -108,6 +108,12 @@ fn headers() -> Vec<Vector> {
                 d.unprotected = Cbor::Map(vec![(Cbor::Unsigned(4), bytes(&[1]))]);
             },
         ),
+        refused(
+            "unprotected_indefinite_map",
+            "cose_unprotected_header",
+            "A second encoding of the empty header, which no signature covers: anyone could re-encode a document.",
+            |d| d.unprotected = Cbor::IndefiniteMap(Vec::new()),
+        ),
         refused("unprotected_not_a_map", "cose_malformed", "A header is a map.", |d| {
             d.unprotected = Cbor::Array(Vec::new());
         }),

@@ -38,10 +38,10 @@ fn signature() -> Vec<Vector> {
                 signature
             };
         }),
-        mismatch("payload_changed_after_signing", "One bit of the payload's last PCR.", |d| {
+        mismatch("payload_changed_after_signing", "One bit of PCR4.", |d| {
             d.edit_elements = |elements| {
                 let Cbor::Bytes(payload) = &mut elements[2] else { unreachable!("a byte string") };
-                // Head of the map, module_id, digest, timestamp and the first PCRs come before this offset.
+                // PCR4 holds the bytes 298 to 345.
                 payload[300] ^= 1;
             };
         }),

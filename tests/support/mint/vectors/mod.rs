@@ -5,9 +5,11 @@ mod cose;
 mod judgement;
 mod path;
 mod payload;
+mod roles;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +21,9 @@ use super::Document;
 pub const NOW: &str = "2026-11-24T12:00:00Z";
 /// The same in milliseconds since 1970.
 pub const NOW_MS: u64 = 1_795_521_600_000;
+
+/// The document that every vector starts from.
+static GENUINE: LazyLock<Document> = LazyLock::new(|| Document::genuine(NOW_MS));
 
 /// The step of verification that has the say on a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,15 +92,22 @@ impl Vector {
 
 /// The root of a chain without defects.
 pub fn shared_root() -> Vec<u8> {
-    Document::genuine(NOW_MS).root()
+    GENUINE.root()
 }
 
 /// Every vector, in the order of verification.
 pub fn all() -> Vec<Vector> {
-    [cose::vectors(), payload::vectors(), path::vectors(), judgement::vectors(), accepted::vectors()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        cose::vectors(),
+        payload::vectors(),
+        path::vectors(),
+        roles::vectors(),
+        judgement::vectors(),
+        accepted::vectors(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn refused(
@@ -105,13 +117,13 @@ fn refused(
     why: impl Into<String>,
     edit: impl FnOnce(&mut Document),
 ) -> Vector {
-    let mut document = Document::genuine(NOW_MS);
+    let mut document = GENUINE.clone();
     edit(&mut document);
     Vector { layer, defect: defect.into(), error: Some(error), why: why.into(), document, own_root: false }
 }
 
 fn accepted(what: impl Into<String>, why: impl Into<String>, edit: impl FnOnce(&mut Document)) -> Vector {
-    let mut document = Document::genuine(NOW_MS);
+    let mut document = GENUINE.clone();
     edit(&mut document);
     Vector {
         layer: Layer::Accepted,

@@ -1,14 +1,13 @@
-//! Defects of the certificate path (RFC 5280 §6), level by level.
+//! Defects of the certificate path (RFC 5280 §6): which certificates, when, by whom, in which form.
 
+use super::super::Document;
 use super::super::cbor::Cbor;
 use super::super::certificate::{
-    AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, CRL_SIGN, DIGITAL_SIGNATURE, ECDSA_WITH_SHA256, Extension,
-    KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS, NON_REPUDIATION, ca_constraints, end_entity_constraints,
-    key_usage, unknown_extension,
+    BASIC_CONSTRAINTS, DIGITAL_SIGNATURE, ECDSA_WITH_SHA256, KEY_USAGE, ca_constraints, key_usage,
 };
-use super::super::chain::{Level, authority_name, machine_name};
+use super::super::chain::{Level, machine_name};
+use super::super::der;
 use super::super::key::Key;
-use super::super::{Document, der};
 use super::{Layer, NOW_MS, Vector};
 
 const NOW_SECS: i64 = (NOW_MS / 1000) as i64;
@@ -20,20 +19,27 @@ const LEVELS: [(Level, &str); 5] = [
     (Level::Instance, "instance"),
     (Level::Leaf, "leaf"),
 ];
-const AUTHORITIES: [(Level, &str); 3] =
+pub(super) const AUTHORITIES: [(Level, &str); 3] =
     [(Level::Regional, "regional"), (Level::Zonal, "zonal"), (Level::Instance, "instance")];
 
 pub fn vectors() -> Vec<Vector> {
-    [bundle(), validity(), authorities(), leaf(), signatures(), encoding()].into_iter().flatten().collect()
+    [bundle(), validity(), signatures(), encoding()].into_iter().flatten().collect()
 }
 
-fn refused(
+pub(super) fn refused(
     defect: impl Into<String>,
     error: &'static str,
     why: impl Into<String>,
     edit: impl FnOnce(&mut Document),
 ) -> Vector {
     super::refused(Layer::Path, defect, error, why, edit)
+}
+
+/// Takes pathLenConstraint out, so that one more CA is no defect of its own.
+pub(super) fn lift_path_lengths(document: &mut Document, levels: &[(Level, &str)]) {
+    for (level, _) in levels {
+        document.chain.link_mut(*level).certificate.set_extension(ca_constraints(None));
+    }
 }
 
 /// Which certificates are presented, and in which order.
@@ -67,6 +73,7 @@ fn bundle() -> Vec<Vector> {
             },
         ),
         refused("root_twice", "path_order", "The root stands in the bundle twice.", |d| {
+            lift_path_lengths(d, &AUTHORITIES);
             d.payload.cabundle_mut().insert(1, Cbor::Certificate(Level::Root));
         }),
         refused(
@@ -74,6 +81,7 @@ fn bundle() -> Vec<Vector> {
             "path_issuer_name",
             "The instance's certificate stands there twice.",
             |d| {
+                lift_path_lengths(d, &AUTHORITIES);
                 d.payload.cabundle_mut().push(Cbor::Certificate(Level::Instance));
             },
         ),
@@ -82,6 +90,7 @@ fn bundle() -> Vec<Vector> {
             "path_basic_constraints",
             "The leaf stands among its authorities.",
             |d| {
+                lift_path_lengths(d, &AUTHORITIES);
                 d.payload.cabundle_mut().push(Cbor::Certificate(Level::Leaf));
             },
         ),
@@ -109,6 +118,7 @@ fn bundle() -> Vec<Vector> {
             "path_basic_constraints",
             "The enclave's own leaf signs a further leaf: an end entity is no CA.",
             |d| {
+                lift_path_lengths(d, &AUTHORITIES);
                 let forged = Key::p384("forged");
                 let mut link = d.chain.leaf.clone();
                 link.certificate.issuer = link.certificate.subject.clone();
@@ -149,157 +159,6 @@ fn validity() -> Vec<Vector> {
             })
         })
         .collect()
-}
-
-/// What a CA must be allowed to do.
-fn authorities() -> Vec<Vector> {
-    let by_level = AUTHORITIES.into_iter().flat_map(|(level, name)| {
-        let edit =
-            |defect: &str, error, why: String, change: fn(&mut super::super::certificate::Certificate)| {
-                refused(format!("{name}_{defect}"), error, why, |d| {
-                    change(&mut d.chain.link_mut(level).certificate)
-                })
-            };
-        [
-            edit(
-                "is_no_ca",
-                "path_basic_constraints",
-                format!("The {name} certificate says cA FALSE."),
-                |c| {
-                    c.set_extension(end_entity_constraints());
-                },
-            ),
-            edit(
-                "without_basic_constraints",
-                "path_basic_constraints",
-                format!("The {name} certificate does not say that it is a CA."),
-                |c| c.remove_extension(BASIC_CONSTRAINTS),
-            ),
-            edit(
-                "without_key_cert_sign",
-                "path_key_usage",
-                format!("The {name} key may sign data and CRLs, and no certificates."),
-                |c| c.set_extension(key_usage(&[DIGITAL_SIGNATURE, CRL_SIGN], true)),
-            ),
-            edit(
-                "without_key_usage",
-                "path_key_usage",
-                format!("The {name} certificate has no keyUsage; a conforming CA's has (RFC 5280 §4.2.1.3)."),
-                |c| c.remove_extension(KEY_USAGE),
-            ),
-            edit(
-                "with_unknown_critical_extension",
-                "path_validation",
-                format!("A critical extension of the {name} certificate must be understood or refused."),
-                |c| c.set_extension(unknown_extension(true)),
-            ),
-        ]
-    });
-    let path_len =
-        [(Level::Regional, "regional", 1), (Level::Zonal, "zonal", 0)].map(|(level, name, length)| {
-            refused(
-                format!("{name}_path_length_exceeded"),
-                "path_length",
-                format!("The {name} certificate allows one CA fewer than follow it."),
-                move |d| d.chain.link_mut(level).certificate.set_extension(ca_constraints(Some(length))),
-            )
-        });
-    let others = vec![
-        refused(
-            "instance_below_an_instance",
-            "path_length",
-            "A CA below the instance, whose pathlen is 0: every host could mint enclaves of its own.",
-            |d| {
-                let name = machine_name("i-0123456789abcdef0.eu-central-1.aws.nitro-enclaves.below");
-                let mut below = d.chain.instance.clone();
-                below.certificate.issuer = below.certificate.subject.clone();
-                below.certificate.subject = name.clone();
-                below.issuer_key = below.key.clone();
-                below.set_key(Key::p384("below the instance"));
-                d.payload.cabundle_mut().push(Cbor::Bytes(below.certificate.sign(&below.issuer_key)));
-                d.chain.leaf.certificate.issuer = name;
-                d.chain.leaf.issuer_key = below.key;
-            },
-        ),
-        refused(
-            "name_constraints_violated",
-            "path_validation",
-            "The zonal certificate permits other names than the leaf's.",
-            |d| {
-                let subtree = der::sequence(&[der::context(4, &authority_name("another.nitro-enclaves"))]);
-                let value = der::sequence(&[der::context(0, &subtree)]);
-                d.chain.zonal.certificate.set_extension(Extension {
-                    oid: NAME_CONSTRAINTS,
-                    critical: true,
-                    value,
-                });
-            },
-        ),
-        refused(
-            "regional_issuer_renamed",
-            "path_issuer_name",
-            "Signed by the root's key, issued by another name.",
-            |d| {
-                d.chain.regional.certificate.issuer = authority_name("another.nitro-enclaves");
-            },
-        ),
-    ];
-    by_level.chain(path_len).chain(others).collect()
-}
-
-/// What the leaf must and must not be.
-fn leaf() -> Vec<Vector> {
-    vec![
-        refused("leaf_is_a_ca", "path_basic_constraints", "An enclave that could issue certificates.", |d| {
-            d.chain.leaf.certificate.set_extension(ca_constraints(None));
-        }),
-        refused("leaf_without_digital_signature", "path_key_usage", "The leaf may not sign data.", |d| {
-            d.chain.leaf.certificate.set_extension(key_usage(&[NON_REPUDIATION], false));
-        }),
-        refused("leaf_may_sign_certificates_only", "path_key_usage", "The leaf may not sign data.", |d| {
-            d.chain.leaf.certificate.set_extension(key_usage(&[KEY_CERT_SIGN], false));
-        }),
-        refused(
-            "leaf_without_key_usage",
-            "path_key_usage",
-            "Hardware always says what the leaf may do.",
-            |d| {
-                d.chain.leaf.certificate.remove_extension(KEY_USAGE);
-            },
-        ),
-        refused(
-            "leaf_with_unknown_critical_extension",
-            "path_validation",
-            "It must be understood or refused.",
-            |d| {
-                d.chain.leaf.certificate.set_extension(unknown_extension(true));
-            },
-        ),
-        refused(
-            "leaf_issuer_renamed",
-            "path_issuer_name",
-            "Signed by the instance's key, issued by another name.",
-            |d| {
-                d.chain.leaf.certificate.issuer =
-                    machine_name("i-00000000000000000.eu-central-1.aws.nitro-enclaves");
-            },
-        ),
-        refused("leaf_on_p256", "path_leaf_key", "Every key of the chain is on P-384.", |d| {
-            let key = Key::p256("leaf");
-            d.chain.leaf.set_key(key.clone());
-            d.signer = key;
-        }),
-        refused(
-            "leaf_key_off_the_curve",
-            "path_leaf_key",
-            "One bit of y is another: no point on P-384.",
-            |d| {
-                if let Some(last) = d.chain.leaf.certificate.spki.last_mut() {
-                    *last ^= 1;
-                }
-            },
-        ),
-    ]
 }
 
 /// Certificates signed by the wrong key, or with the wrong algorithm.
@@ -425,11 +284,27 @@ fn encoding() -> Vec<Vector> {
             },
         ),
         refused(
-            "instance_authority_key_identifier_malformed",
-            "path_validation",
-            "An extension that is no DER.",
+            "instance_key_usage_malformed",
+            "path_malformed_certificate",
+            "keyUsage holds no BIT STRING.",
             |d| {
-                d.chain.instance.certificate.extension_mut(AUTHORITY_KEY_IDENTIFIER).value = vec![0xff];
+                d.chain.instance.certificate.extension_mut(KEY_USAGE).value = der::null();
+            },
+        ),
+        refused(
+            "leaf_key_usage_malformed",
+            "path_malformed_certificate",
+            "keyUsage holds no BIT STRING.",
+            |d| {
+                d.chain.leaf.certificate.extension_mut(KEY_USAGE).value = der::null();
+            },
+        ),
+        refused(
+            "zonal_basic_constraints_malformed",
+            "path_basic_constraints",
+            "No SEQUENCE in it: what cannot be read grants nothing.",
+            |d| {
+                d.chain.zonal.certificate.extension_mut(BASIC_CONSTRAINTS).value = der::boolean(true);
             },
         ),
     ]

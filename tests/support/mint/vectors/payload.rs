@@ -61,7 +61,7 @@ fn presence() -> Vec<Vector> {
         )
     });
     let others = vec![
-        refused("payload_unknown_field", "unknown_field", "A tenth field that nobody would look at.", |d| {
+        refused("unknown_field", "payload_unknown_field", "A tenth field that nobody would look at.", |d| {
             d.payload.fields.push((text("extra"), Cbor::Unsigned(1)));
         }),
         refused(
@@ -158,7 +158,7 @@ fn encoding() -> Vec<Vector> {
             d.payload.fields.clear();
             d.payload.indefinite = false;
             d.payload.trailing = entries;
-            d.edit_elements = open_map;
+            d.edit_elements = |elements| open_map(elements);
         }),
         refused("map_shorter_than_claimed", "payload_malformed", "The map claims a tenth entry.", |d| {
             d.payload.indefinite = false;
@@ -171,7 +171,7 @@ fn encoding() -> Vec<Vector> {
 }
 
 /// Turns the empty definite map in front of the payload into the head of an indefinite one.
-fn open_map(elements: &mut Vec<Cbor>) {
+fn open_map(elements: &mut [Cbor]) {
     let Cbor::Bytes(payload) = &mut elements[2] else { unreachable!("a byte string") };
     payload[0] = 0xbf;
 }
@@ -271,6 +271,8 @@ fn pcrs() -> Vec<Vector> {
             },
         ),
         length(0, "An empty PCR."),
+        length(32, "A published length, of another digest than SHA384."),
+        length(64, "A published length, of another digest than SHA384."),
         length(47, "A SHA-384 value is 48 bytes."),
         length(49, "A SHA-384 value is 48 bytes."),
         refused("pcr_null", "payload_malformed", "A PCR holds a value.", |d| {
@@ -303,14 +305,18 @@ fn certificates() -> Vec<Vector> {
             d.payload.cabundle_mut().push(Cbor::Null);
         }),
         refused(
-            "cabundle_of_1000",
+            "cabundle_of_9",
             "payload_cabundle_count",
-            "Work for whoever builds paths from it.",
+            "One more than is accepted; real bundles hold four.",
             |d| {
-                let instance = Cbor::Certificate(Level::Instance).encode(&d.chain);
-                d.payload.cabundle_mut().extend(vec![Cbor::Raw(instance); 996]);
+                let instance = Cbor::Certificate(Level::Instance);
+                d.payload.cabundle_mut().extend(vec![instance; 5]);
             },
         ),
+        refused("cabundle_of_200", "payload_cabundle_count", "Work for whoever builds paths from it.", |d| {
+            let instance = Cbor::Certificate(Level::Instance);
+            d.payload.cabundle_mut().extend(vec![instance; 196]);
+        }),
         refused("cabundle_indefinite", "payload_malformed", "Nested items are definite.", |d| {
             d.payload.set("cabundle", Cbor::Raw(vec![0x9f, 0x41, 0x30, 0xff]));
         }),
