@@ -2,8 +2,11 @@
 //! Nitro Enclave.
 
 pub mod attestation;
+pub mod auth;
 pub mod cbor;
 pub mod cose;
 pub mod crypto;
+pub mod policy;
+pub mod server;
 pub mod time;
 pub mod x509;

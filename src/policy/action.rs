@@ -1,0 +1,168 @@
+//! The `Action` and `NotAction` elements.
+
+use super::error::{PolicyError, Problem, shorten};
+use super::json::{Json, Path};
+use super::pattern::Pattern;
+
+/// Every KMS action: the operations of the service model `kms/2014-11-01`, where `ReEncrypt` asks for two permissions
+/// instead of one of its own name, and the permission-only `SynchronizeMultiRegionKey`.
+const ACTIONS: [&str; 56] = [
+    "CancelKeyDeletion",
+    "ConnectCustomKeyStore",
+    "CreateAlias",
+    "CreateCustomKeyStore",
+    "CreateGrant",
+    "CreateKey",
+    "Decrypt",
+    "DeleteAlias",
+    "DeleteCustomKeyStore",
+    "DeleteImportedKeyMaterial",
+    "DeriveSharedSecret",
+    "DescribeCustomKeyStores",
+    "DescribeKey",
+    "DisableKey",
+    "DisableKeyRotation",
+    "DisconnectCustomKeyStore",
+    "EnableKey",
+    "EnableKeyRotation",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GenerateRandom",
+    "GetKeyLastUsage",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "GetParametersForImport",
+    "GetPublicKey",
+    "ImportKeyMaterial",
+    "ListAliases",
+    "ListGrants",
+    "ListKeyPolicies",
+    "ListKeyRotations",
+    "ListKeys",
+    "ListResourceTags",
+    "ListRetirableGrants",
+    "PutKeyPolicy",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "ReplicateKey",
+    "RetireGrant",
+    "RevokeGrant",
+    "RotateKeyOnDemand",
+    "ScheduleKeyDeletion",
+    "Sign",
+    "SynchronizeMultiRegionKey",
+    "TagResource",
+    "UntagResource",
+    "UpdateAlias",
+    "UpdateCustomKeyStore",
+    "UpdateKeyDescription",
+    "UpdatePrimaryRegion",
+    "Verify",
+    "VerifyMac",
+];
+
+const _: () = assert!(ACTIONS.len() <= 64, "a set of actions is a u64");
+
+const SERVICE_PREFIX: &str = "kms:";
+
+/// One action of [`ACTIONS`], as its bit in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Action(u64);
+
+impl Action {
+    /// Finds `kms:Decrypt` and the like, in any case; `None` for what is no KMS action.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let name = strip_service(name)?;
+        (0..).zip(ACTIONS).find(|(_, action)| action.eq_ignore_ascii_case(name)).map(|(at, _)| Self(1 << at))
+    }
+}
+
+/// The actions that a statement is about, resolved to a set when the policy is parsed.
+#[derive(Clone, Debug)]
+pub(super) struct ActionElement {
+    /// `NotAction`: every action but these.
+    pub(super) negated: bool,
+    pub(super) any_of: Box<[Box<str>]>,
+    set: u64,
+}
+
+impl ActionElement {
+    /// Reads `*`, `kms:NAME` and wildcard forms of it, one or an array. Case does not count.
+    pub(super) fn parse(json: &Json, path: &Path<'_>, negated: bool) -> Result<Self, PolicyError> {
+        let mut any_of = Vec::new();
+        let mut set = 0;
+        json.each_string(path, |text, path| {
+            let matched = matching(text);
+            if matched == 0 {
+                return Err(path.error(Problem::UnknownAction { actual: shorten(text) }));
+            }
+            set |= matched;
+            any_of.push(text.into());
+            Ok(())
+        })?;
+        if negated && set == every_action() {
+            return Err(path.error(Problem::NeverApplies));
+        }
+        Ok(Self { negated, any_of: any_of.into(), set })
+    }
+
+    pub(super) fn matches(&self, action: Action) -> bool {
+        (self.set & action.0 != 0) != self.negated
+    }
+}
+
+/// The set of actions that a pattern of the `Action` element matches.
+fn matching(text: &str) -> u64 {
+    if text == "*" {
+        return every_action();
+    }
+    let Some(name) = strip_service(text) else { return 0 };
+    let pattern = Pattern::new(&name.to_ascii_lowercase());
+    (0..)
+        .zip(ACTIONS)
+        .filter(|(_, action)| pattern.matches(&action.to_ascii_lowercase()))
+        .fold(0, |set, (at, _)| set | 1 << at)
+}
+
+const fn every_action() -> u64 {
+    u64::MAX >> (64 - ACTIONS.len())
+}
+
+fn strip_service(text: &str) -> Option<&str> {
+    let (service, name) = text.split_at_checked(SERVICE_PREFIX.len())?;
+    service.eq_ignore_ascii_case(SERVICE_PREFIX).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ACTIONS, Action, every_action, matching};
+
+    #[test]
+    fn patterns_resolve_to_the_actions_they_match() {
+        assert_eq!(matching("*"), every_action());
+        assert_eq!(matching("kms:*"), every_action());
+        assert_eq!(matching("KMS:reencrypt*").count_ones(), 2);
+        assert_eq!(matching("kms:GenerateDataKey*").count_ones(), 4);
+        assert_eq!(matching("kms:Sig?"), matching("kms:Sign"));
+        for none in
+            ["", "**", "kms", "kms:", "kms:Decyrpt", "s3:GetObject", "*:Decrypt", "k*", "kms:ReEncrypt"]
+        {
+            assert_eq!(matching(none), 0, "{none}");
+        }
+    }
+
+    #[test]
+    fn finds_every_action_in_any_case() {
+        for name in ACTIONS {
+            let found = Action::find(&format!("kms:{name}")).unwrap();
+            assert_eq!(found.0, matching(&format!("kms:{name}")));
+            assert_eq!(Action::find(&format!("KMS:{}", name.to_uppercase())), Some(found));
+        }
+        assert_eq!(Action::find("Decrypt"), None);
+        assert_eq!(Action::find("kms:*"), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Key policies: may this caller use this key for this?
+//!
+//! A key policy is an IAM JSON resource policy. [`KeyPolicy::parse`] turns its text into a checked form once, when it
+//! is put; everything that is unknown, ambiguous or could never match is refused there, so that evaluation meets no
+//! surprises. [`KeyPolicy::evaluate`] is a pure function of the policy and one [`PolicyRequest`]: no clock, no I/O,
+//! no configuration. What is not allowed by some statement is denied, an explicit `Deny` beats every `Allow`, and an
+//! evaluation that fails is a denial.
+//!
+//! ```
+//! use nitro_key_broker::policy::{Caller, ConditionKey, ContextValues, KeyPolicy, PolicyRequest, RequestContext};
+//!
+//! struct Enclave {
+//!     pcr0: String,
+//! }
+//!
+//! impl RequestContext for Enclave {
+//!     fn values(&self, key: &ConditionKey) -> ContextValues<'_> {
+//!         match key {
+//!             ConditionKey::RecipientAttestationPcr(0) => ContextValues::text(&self.pcr0),
+//!             _ => ContextValues::Absent,
+//!         }
+//!     }
+//! }
+//!
+//! let pcr0 = "5a".repeat(48);
+//! let policy = KeyPolicy::parse(&format!(
+//!     r#"{{
+//!         "Version": "2012-10-17",
+//!         "Statement": {{
+//!             "Sid": "OnlyThisImage",
+//!             "Effect": "Allow",
+//!             "Principal": "*",
+//!             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+//!             "Resource": "*",
+//!             "Condition": {{"StringEqualsIgnoreCase": {{"kms:RecipientAttestation:PCR0": "{pcr0}"}}}}
+//!         }}
+//!     }}"#
+//! ))?;
+//!
+//! let request = |enclave: &Enclave| {
+//!     policy
+//!         .evaluate(&PolicyRequest {
+//!             caller: &Caller::Anonymous,
+//!             action: "kms:Decrypt",
+//!             resource: "arn:aws:kms:eu-central-1:111122223333:key/0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e",
+//!             context: enclave,
+//!         })
+//!         .is_allowed()
+//! };
+//! assert!(request(&Enclave { pcr0 }));
+//! assert!(!request(&Enclave { pcr0: "5b".repeat(48) }));
+//! # Ok::<(), nitro_key_broker::policy::PolicyError>(())
+//! ```
+//!
+//! `docs/policy.md` lists the supported language and where it differs from AWS. Sources: the IAM User Guide's "JSON
+//! policy element reference" and, for the `kms:` keys, the KMS Developer Guide's "Condition keys for AWS KMS".
+
+mod action;
+mod arn;
+mod caller;
+mod condition;
+mod condition_key;
+mod document;
+mod error;
+mod evaluate;
+mod json;
+mod operand;
+mod operator;
+mod pattern;
+mod principal;
+
+pub use caller::{Caller, InvalidPrincipalArn, PrincipalArn};
+pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
+pub use document::{Effect, KeyPolicy, MAX_POLICY_BYTES};
+pub use error::{PolicyError, Problem};
+pub use evaluate::{
+    ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
+    Verdict,
+};
+pub use pattern::Pattern;

@@ -1,0 +1,314 @@
+//! The values of a condition, read once into the form that their operator compares.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::arn::ArnPattern;
+use super::condition_key::ConditionKey;
+use super::error::{Problem, shorten};
+use super::evaluate::ContextValue;
+use super::operator::Comparison;
+use super::pattern::{MAX_PATTERN_BYTES, Pattern};
+use crate::time::UnixTime;
+
+/// One value of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Operand {
+    Exact(Box<str>),
+    ExactIgnoreCase(Box<str>),
+    Like(Pattern),
+    Arn(ArnPattern),
+    Bool(bool),
+    Date {
+        order: DateOrder,
+        time: UnixTime,
+    },
+    Network(Network),
+    /// `Null`: true asks for absence.
+    Absence(bool),
+}
+
+/// Where the request's time must lie, seen from the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DateOrder {
+    At,
+    Before,
+    AtOrBefore,
+    After,
+    AtOrAfter,
+}
+
+impl Operand {
+    /// Reads a value for a comparison; refuses what could never match a value of `key`.
+    pub(super) fn parse(comparison: Comparison, key: &ConditionKey, text: &str) -> Result<Self, Problem> {
+        let never = |expected| Problem::ConditionValue { expected, actual: shorten(text) };
+        let is_pattern = matches!(
+            comparison,
+            Comparison::StringLike
+                | Comparison::StringNotLike
+                | Comparison::ArnEquals
+                | Comparison::ArnNotEquals
+                | Comparison::ArnLike
+                | Comparison::ArnNotLike
+        );
+        if is_pattern && text.len() > MAX_PATTERN_BYTES {
+            return Err(Problem::PatternTooLong { bytes: text.len() });
+        }
+        match comparison {
+            Comparison::StringEquals | Comparison::StringNotEquals => match key.form_missed_by(text, false) {
+                Some(expected) => Err(never(expected)),
+                None => Ok(Self::Exact(text.into())),
+            },
+            Comparison::StringEqualsIgnoreCase | Comparison::StringNotEqualsIgnoreCase => {
+                match key.form_missed_by(text, true) {
+                    Some(expected) => Err(never(expected)),
+                    None => Ok(Self::ExactIgnoreCase(text.into())),
+                }
+            }
+            Comparison::StringLike | Comparison::StringNotLike => Ok(Self::Like(Pattern::new(text))),
+            Comparison::ArnEquals
+            | Comparison::ArnNotEquals
+            | Comparison::ArnLike
+            | Comparison::ArnNotLike => ArnPattern::parse(text)
+                .map(Self::Arn)
+                .ok_or_else(|| never("a full ARN of six segments; each may hold wildcards")),
+            Comparison::Bool => parse_bool(text).map(Self::Bool).ok_or_else(|| never("true or false")),
+            Comparison::Null => {
+                parse_bool(text).map(Self::Absence).ok_or_else(|| never("true (absent) or false (present)"))
+            }
+            Comparison::DateEquals | Comparison::DateNotEquals => date(DateOrder::At, text)
+                .filter(|operand| !matches!(operand, Self::Date { time, .. } if time.as_ms() % 1000 != 0))
+                .ok_or_else(|| never("a date of whole seconds such as 2026-01-03T20:41:07Z")),
+            Comparison::DateLessThan => date(DateOrder::Before, text).ok_or_else(|| never(DATE_FORM)),
+            Comparison::DateLessThanEquals => {
+                date(DateOrder::AtOrBefore, text).ok_or_else(|| never(DATE_FORM))
+            }
+            Comparison::DateGreaterThan => date(DateOrder::After, text).ok_or_else(|| never(DATE_FORM)),
+            Comparison::DateGreaterThanEquals => {
+                date(DateOrder::AtOrAfter, text).ok_or_else(|| never(DATE_FORM))
+            }
+            Comparison::IpAddress | Comparison::NotIpAddress => {
+                Network::parse(text).map(Self::Network).map_err(never)
+            }
+        }
+    }
+
+    /// Whether a value of the request matches this one, whatever the sign of the operator.
+    pub(super) fn matches(&self, value: &ContextValue<'_>) -> bool {
+        match self {
+            Self::Exact(wanted) => *value.text() == **wanted,
+            Self::ExactIgnoreCase(wanted) => equals_ignoring_case(&value.text(), wanted),
+            Self::Like(pattern) => pattern.matches(&value.text()),
+            Self::Arn(pattern) => pattern.matches(&value.text()),
+            Self::Bool(wanted) => match value {
+                ContextValue::Flag(flag) => flag == wanted,
+                _ => parse_bool(&value.text()) == Some(*wanted),
+            },
+            Self::Date { order, time } => {
+                matches!(value, ContextValue::Time(now) if order.holds(*now, *time))
+            }
+            Self::Network(network) => {
+                matches!(value, ContextValue::Address(address) if network.contains(*address))
+            }
+            Self::Absence(wanted) => !wanted,
+        }
+    }
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) | Self::ExactIgnoreCase(text) => write!(f, "{text:?}"),
+            Self::Like(pattern) => write!(f, "{:?}", pattern.as_str()),
+            Self::Arn(pattern) => pattern.fmt(f),
+            Self::Bool(wanted) => wanted.fmt(f),
+            Self::Date { order, time } => {
+                let word = match order {
+                    DateOrder::At => "",
+                    DateOrder::Before => "before ",
+                    DateOrder::AtOrBefore => "at or before ",
+                    DateOrder::After => "after ",
+                    DateOrder::AtOrAfter => "at or after ",
+                };
+                write!(f, "{word}{time}")
+            }
+            Self::Network(network) => network.fmt(f),
+            Self::Absence(wanted) => f.write_str(if *wanted { "absent" } else { "present" }),
+        }
+    }
+}
+
+const DATE_FORM: &str = "a date such as 2026-01-03, 2026-01-03T20:41:07Z or seconds since 1970";
+
+/// Digits from which on a bare number is taken for seconds since 1970: nine reach back to March 1973, and fewer could
+/// be meant for a year.
+const MIN_EPOCH_DIGITS: usize = 9;
+
+impl DateOrder {
+    /// Compares `aws:CurrentTime`, which has whole seconds, with the policy's time.
+    fn holds(self, now: UnixTime, time: UnixTime) -> bool {
+        let now = UnixTime::from_secs(now.as_secs());
+        match self {
+            Self::At => now == time,
+            Self::Before => now < time,
+            Self::AtOrBefore => now <= time,
+            Self::After => now > time,
+            Self::AtOrAfter => now >= time,
+        }
+    }
+}
+
+/// Reads the W3C profile of ISO 8601 from the day on (a day begins at midnight UTC; seconds may be left out), or
+/// seconds since 1970.
+fn date(order: DateOrder, text: &str) -> Option<Operand> {
+    let time = if text.len() >= MIN_EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        UnixTime::from_secs(text.parse().ok()?)
+    } else {
+        UnixTime::parse_rfc3339(&completed_date(text)).ok()?
+    };
+    Some(Operand::Date { order, time })
+}
+
+/// Adds the parts of RFC 3339 that the W3C profile lets out.
+fn completed_date(text: &str) -> Cow<'_, str> {
+    const DAY: usize = "2026-01-03".len();
+    const MINUTE: usize = "2026-01-03T20:41".len();
+    if text.len() == DAY {
+        return format!("{text}T00:00:00Z").into();
+    }
+    match text.split_at_checked(MINUTE) {
+        Some((minute, zone)) if zone.starts_with(['Z', '+', '-']) => format!("{minute}:00{zone}").into(),
+        _ => text.into(),
+    }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else {
+        text.eq_ignore_ascii_case("false").then_some(false)
+    }
+}
+
+fn equals_ignoring_case(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+        || !(a.is_ascii() && b.is_ascii())
+            && a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
+}
+
+/// A range of addresses in CIDR notation (RFC 4632, RFC 4291 section 2.3); bits behind the prefix do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+impl Network {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        const FORM: &str = "an IP address or a range such as 203.0.113.0/24 or 2001:db8::/32";
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| FORM)?;
+        let address_bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = match prefix {
+            None => address_bits,
+            Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                bits.parse().ok().filter(|bits| *bits <= address_bits).ok_or(FORM)?
+            }
+            Some(_) => return Err(FORM),
+        };
+        if address.is_ipv6() && address.to_canonical().is_ipv4() && prefix_bits >= 96 {
+            return Err("an IPv4 address in its own form, without ::ffff:");
+        }
+        Ok(Self { address, prefix_bits })
+    }
+
+    /// An IPv4 address in IPv6 form, as a dual-stack socket reports it, counts as IPv4.
+    fn contains(self, address: IpAddr) -> bool {
+        let prefix_bits = u32::from(self.prefix_bits);
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix_bits)).unwrap_or(0);
+                (network.to_bits() ^ address.to_bits()) & mask == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix_bits)).unwrap_or(0);
+                (network.to_bits() ^ address.to_bits()) & mask == 0
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DateOrder, Network, Operand, date, equals_ignoring_case};
+    use crate::time::UnixTime;
+
+    #[test]
+    fn networks_hold_their_addresses() {
+        for (network, address, expected) in [
+            ("203.0.113.0/24", "203.0.113.255", true),
+            ("203.0.113.0/24", "203.0.114.0", false),
+            ("203.0.113.77/24", "203.0.113.1", true),
+            ("203.0.113.7", "203.0.113.7", true),
+            ("203.0.113.7", "203.0.113.8", false),
+            ("0.0.0.0/0", "255.255.255.255", true),
+            ("203.0.113.0/24", "::ffff:203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "203.0.113.9", false),
+            ("2001:db8::/33", "2001:db8:7fff::1", true),
+            ("2001:db8::/33", "2001:db8:8000::1", false),
+        ] {
+            let held = Network::parse(network).unwrap().contains(address.parse().unwrap());
+            assert_eq!(held, expected, "{network} {address}");
+        }
+        for bad in
+            ["", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "1.2.3.4/+8", "::/129", "1.2.3.4/8/8", "::ffff:1.2.3.4"]
+        {
+            assert!(Network::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_come_in_the_w3c_forms_and_as_seconds() {
+        let expected = Some(Operand::Date { order: DateOrder::At, time: UnixTime::from_secs(1_767_398_400) });
+        for text in [
+            "2026-01-03",
+            "2026-01-03T00:00Z",
+            "2026-01-03T00:00:00Z",
+            "2026-01-03T00:00:00.0Z",
+            "2026-01-03T01:00+01:00",
+            "1767398400",
+        ] {
+            assert_eq!(date(DateOrder::At, text), expected, "{text}");
+        }
+        for bad in [
+            "",
+            "2026",
+            "2026-01",
+            "20260103",
+            "2026-13-03",
+            "2026-01-03T00",
+            "now",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(date(DateOrder::At, bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_beyond_ascii() {
+        assert!(equals_ignoring_case("ÉCLAIR", "éclair"));
+        assert!(!equals_ignoring_case("éclair", "eclair"));
+        assert!(!equals_ignoring_case("a", "ab"));
+    }
+}
