@@ -204,6 +204,11 @@ impl<'a> Reader<'a> {
 }
 
 impl Entries {
+    /// How many entries are left, where the head of the map says so; an indefinite map's does not.
+    pub fn remaining(&self) -> Option<u64> {
+        self.remaining
+    }
+
     /// Whether another entry follows; consumes the break of an indefinite map.
     ///
     /// # Errors

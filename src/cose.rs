@@ -52,7 +52,7 @@ pub enum CoseError {
         /// Its first bytes, 32 at most.
         actual: Vec<u8>,
     },
-    /// The unprotected header holds something.
+    /// The unprotected header is another one than the definite map of no entries.
     #[error("expected an empty unprotected header")]
     UnprotectedHeader,
     /// The signature has another length than 96 bytes.
@@ -85,8 +85,8 @@ impl<'a> UnverifiedSign1<'a> {
         if protected != PROTECTED_ES384 {
             return Err(CoseError::ProtectedHeader { actual: protected.iter().take(32).copied().collect() });
         }
-        let mut unprotected = reader.map()?;
-        if unprotected.next(&mut reader)? {
+        // No signature covers this header: an empty map of indefinite length would be a second form of one document.
+        if reader.map()?.remaining() != Some(0) {
             return Err(CoseError::UnprotectedHeader);
         }
         let payload = reader.bytes()?;
@@ -214,6 +214,8 @@ mod tests {
         assert!(matches!(UnverifiedSign1::parse(&es256).unwrap_err(), CoseError::ProtectedHeader { .. }));
         let in_unprotected = encode(&[], &PROTECTED_ES384, &[0xa1, 0x01, 0x38, 0x22], b"p", &signature);
         assert_eq!(UnverifiedSign1::parse(&in_unprotected).unwrap_err(), CoseError::UnprotectedHeader);
+        let indefinite = encode(&[], &PROTECTED_ES384, &[0xbf, 0xff], b"p", &signature);
+        assert_eq!(UnverifiedSign1::parse(&indefinite).unwrap_err(), CoseError::UnprotectedHeader);
         for length in [0, 47, 95, 97] {
             let encoded = encode(&[], &PROTECTED_ES384, &[0xa0], b"p", &vec![1; length]);
             let expected = CoseError::SignatureLength { actual: length };
