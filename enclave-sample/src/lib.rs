@@ -12,4 +12,6 @@
 //! | [`cms`] | opens `CiphertextForRecipient` | zeroizing plaintext |
 //! | [`envelope`] | seals and opens files, with the `CiphertextBlob` in the header | a file |
 
+pub mod cms;
 pub mod nsm;
+pub mod recipient;

@@ -1,0 +1,4 @@
+//! What several test files need.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+pub mod envelope;
