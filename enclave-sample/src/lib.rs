@@ -12,6 +12,8 @@
 //! | [`cms`] | opens `CiphertextForRecipient` | zeroizing plaintext |
 //! | [`envelope`] | seals and opens files, with the `CiphertextBlob` in the header | a file |
 
+pub mod client;
 pub mod cms;
+pub mod envelope;
 pub mod nsm;
 pub mod recipient;

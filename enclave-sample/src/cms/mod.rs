@@ -86,7 +86,7 @@ fn decrypt_content(
     content_encryption_key: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CmsError> {
     let mut content = Zeroizing::new(enveloped.encrypted_content);
-    if content.is_empty() || content.len() % BLOCK_BYTES != 0 {
+    if content.is_empty() || !content.len().is_multiple_of(BLOCK_BYTES) {
         return Err(CmsError::NotBlocks { actual: content.len() });
     }
     let key = UnboundCipherKey::new(&AES_256, content_encryption_key)

@@ -60,6 +60,12 @@ pub trait Nsm: Send + Sync {
     fn attestation_document(&self, request: &AttestationRequest<'_>) -> Result<Vec<u8>, NsmError>;
 }
 
+impl<N: Nsm + ?Sized> Nsm for Box<N> {
+    fn attestation_document(&self, request: &AttestationRequest<'_>) -> Result<Vec<u8>, NsmError> {
+        (**self).attestation_document(request)
+    }
+}
+
 /// Why no attestation document could be had.
 #[derive(Debug, Error)]
 #[non_exhaustive]
