@@ -23,7 +23,7 @@ static KEY: LazyLock<RecipientKey> =
     LazyLock::new(|| RecipientKey::generate(RecipientKeySize::Rsa2048).unwrap());
 
 fn emitter(encoding: Encoding) -> Emitter<'static> {
-    Emitter::new(&KEY, encoding)
+    Emitter::new(KEY.spki_der(), encoding)
 }
 
 fn open(envelope: &[u8]) -> Result<Vec<u8>, CmsError> {
@@ -114,7 +114,7 @@ fn absent_oaep_parameters_mean_sha1_and_are_refused() {
 #[test]
 fn an_envelope_for_another_key_names_both() {
     let other = RecipientKey::generate(RecipientKeySize::Rsa2048).unwrap();
-    let envelope = Emitter::new(&other, Encoding::KeyService).seal(b"secret");
+    let envelope = Emitter::new(other.spki_der(), Encoding::KeyService).seal(b"secret");
     assert_eq!(
         open(&envelope).unwrap_err(),
         CmsError::NotForThisKey {
@@ -124,7 +124,7 @@ fn an_envelope_for_another_key_names_both() {
     );
 
     // A claim to be for this key does not help.
-    let mut liar = Emitter::new(&other, Encoding::KeyService);
+    let mut liar = Emitter::new(other.spki_der(), Encoding::KeyService);
     liar.rid = Rid::SubjectKeyIdentifier(KEY.key_identifier().to_vec());
     assert_eq!(open(&liar.seal(b"secret")).unwrap_err(), CmsError::UnwrapKey);
 }

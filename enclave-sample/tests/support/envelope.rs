@@ -1,9 +1,9 @@
 //! A producer of EnvelopedData in any encoding, written from RFC 5652 and X.690 and sharing nothing with the reader.
 
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
-use enclave_sample::recipient::RecipientKey;
 
 /// How elements are encoded.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub enum Rid {
 
 /// What goes into an envelope; a test changes what it is about.
 pub struct Emitter<'a> {
-    key: &'a RecipientKey,
+    spki: &'a [u8],
     encoding: Encoding,
     pub content_type: &'static str,
     pub rid: Rid,
@@ -42,12 +42,13 @@ pub struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    pub fn new(key: &'a RecipientKey, encoding: Encoding) -> Self {
+    /// To the key with this SubjectPublicKeyInfo.
+    pub fn new(spki: &'a [u8], encoding: Encoding) -> Self {
         Self {
-            key,
+            spki,
             encoding,
             content_type: "1.2.840.113549.1.7.3",
-            rid: Rid::SubjectKeyIdentifier(key.key_identifier().to_vec()),
+            rid: Rid::SubjectKeyIdentifier(digest(&SHA256, spki).as_ref().to_vec()),
             recipient_version: None,
             key_encryption: "1.2.840.113549.1.1.7",
             oaep_parameters: true,
@@ -68,7 +69,7 @@ impl<'a> Emitter<'a> {
         let mut recipients: Vec<Node> = (0..self.foreign_recipients)
             .map(|number| {
                 let rid = Rid::SubjectKeyIdentifier(vec![number as u8; 32]);
-                self.recipient(&rid, 2, &vec![number as u8; self.key.modulus_bytes()])
+                self.recipient(&rid, 2, &[number as u8; 256])
             })
             .collect();
         let version = self.recipient_version.unwrap_or(match self.rid {
@@ -148,11 +149,9 @@ impl<'a> Emitter<'a> {
     }
 
     fn wrap(&self) -> Vec<u8> {
-        let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(self.key.spki_der()).unwrap());
-        let mut encrypted = vec![0; self.key.modulus_bytes()];
-        key.unwrap()
-            .encrypt(&OAEP_SHA256_MGF1SHA256, &self.content_encryption_key, &mut encrypted, None)
-            .unwrap();
+        let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(self.spki).unwrap()).unwrap();
+        let mut encrypted = vec![0; key.ciphertext_size()];
+        key.encrypt(&OAEP_SHA256_MGF1SHA256, &self.content_encryption_key, &mut encrypted, None).unwrap();
         encrypted
     }
 
