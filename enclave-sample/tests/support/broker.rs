@@ -39,9 +39,15 @@ pub struct Received {
 /// What is answered in place of the honest answer.
 pub type Misbehaviour = Box<dyn Fn(&Received, Value) -> (u16, Vec<u8>) + Send + Sync>;
 
+/// What a ciphertext stands for.
+struct Sealed {
+    plaintext: Vec<u8>,
+    context: Value,
+}
+
 #[derive(Default)]
 pub struct State {
-    sealed: Mutex<HashMap<Vec<u8>, (Vec<u8>, Value)>>,
+    sealed: Mutex<HashMap<Vec<u8>, Sealed>>,
     pub received: Mutex<Vec<Received>>,
     pub misbehaviour: Mutex<Option<Misbehaviour>>,
     pub close_after_each: Mutex<bool>,
@@ -96,7 +102,7 @@ impl State {
                 aws_lc_rs::rand::fill(&mut data_key).unwrap();
                 let mut blob = vec![0; 40];
                 aws_lc_rs::rand::fill(&mut blob).unwrap();
-                sealed.insert(blob.clone(), (data_key.clone(), context));
+                sealed.insert(blob.clone(), Sealed { plaintext: data_key.clone(), context });
                 Ok(json!({
                     "KeyId": KEY_ARN,
                     "CiphertextBlob": BASE64.encode(blob),
@@ -106,10 +112,10 @@ impl State {
             "TrentService.Decrypt" => {
                 let blob = BASE64.decode(json["CiphertextBlob"].as_str().unwrap()).unwrap();
                 match sealed.get(&blob) {
-                    Some((data_key, sealed_context)) if *sealed_context == context => Ok(json!({
+                    Some(sealed) if sealed.context == context => Ok(json!({
                         "KeyId": KEY_ARN,
                         "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-                        "CiphertextForRecipient": BASE64.encode(envelope(&spki, data_key)),
+                        "CiphertextForRecipient": BASE64.encode(envelope(&spki, &sealed.plaintext)),
                     })),
                     _ => Err(("InvalidCiphertextException", "the ciphertext does not open")),
                 }
