@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use crate::audit::Outcome;
 use crate::auth::AuthError;
 use crate::auth::sigv4::{SigV4Error, SigV4ErrorClass};
+use crate::json::JsonError;
 use crate::operations::{MemberError, OperationError};
 use crate::server::BodyError;
 
@@ -49,7 +50,7 @@ impl ApiError {
         }
     }
 
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+    pub(super) fn not_json(error: &JsonError) -> Self {
         Self::malformed("SerializationException", format!("the request body is not JSON: {error}"))
     }
 

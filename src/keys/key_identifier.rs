@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn other_realms_and_forms_are_refused() {
-        let id = KeyId::from_random_bytes([7; 16]);
+        let id = KeyId::from_random_bytes([0xab; 16]);
         let elsewhere = Realm::new("eu-west-1", "111122223333").unwrap().key_arn(id).to_string();
         assert_eq!(
             KeyIdentifier::parse(&elsewhere, &realm()),
