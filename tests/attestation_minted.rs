@@ -278,7 +278,7 @@ fn the_documentation_lists_every_check() {
         let arms = source.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
         in_code.extend(arms.map(str::to_owned));
     }
-    let steps: BTreeSet<String> = attestation::Step::ALL.iter().map(|step| step.name().to_owned()).collect();
+    let steps: BTreeSet<String> = Step::ALL.iter().map(|step| step.name().to_owned()).collect();
     let codes: BTreeSet<String> =
         in_code.into_iter().filter(|name| !steps.contains(name) || name == "debug_mode").collect();
     assert_eq!(documented, codes);
