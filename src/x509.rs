@@ -2,22 +2,37 @@
 //!
 //! [`webpki`] validates the path: names, signatures, validity, `pathLenConstraint`, critical extensions. It looks at no
 //! keyUsage and may choose its own order, so what it leaves open is checked here first: the certificates are exactly
-//! one path in the order root → … → issuer of the leaf, every CA may sign certificates, and the leaf may sign data.
+//! one path in the order root → … → issuer of the leaf, every CA may sign certificates, and the leaf may sign data and no
+//! certificates. Before that, each certificate must be in DER to the letter: [`webpki`] and [`x509_parser`] are each lax
+//! in places, in the extensions above all.
+
+mod der;
+mod summary;
 
 use std::fmt;
 
 use webpki::aws_lc_rs::ECDSA_P384_SHA384;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::{
+    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS,
+};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use crate::crypto::P384PublicKey;
 use crate::time::UnixTime;
 
+pub use summary::CertificateSummary;
+
 /// `id-ecPublicKey`, RFC 5480 section 2.1.1.
 const EC_PUBLIC_KEY: Oid<'static> = oid!(1.2.840.10045.2.1);
 /// `secp384r1`, RFC 5480 section 2.1.1.1.
 const SECP384R1: Oid<'static> = oid!(1.3.132.0.34);
+
+/// The extensions whose meaning is looked at, here or by [`webpki`]; no other may be critical (RFC 5280 section 4.2).
+const PROCESSED_EXTENSIONS: [Oid<'static>; 3] =
+    [OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS];
 
 /// Where in a document a certificate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +105,20 @@ pub enum PathError {
         /// `keyCertSign` for a CA, `digitalSignature` for the leaf.
         expected: &'static str,
     },
+    /// A certificate may do what its place forbids: sign certificates without being a CA (RFC 5280 section 4.2.1.9).
+    #[error("{position} is no CA and has keyUsage keyCertSign")]
+    KeyCertSignWithoutCa {
+        /// Which certificate.
+        position: Position,
+    },
+    /// A certificate has a critical extension that nobody looks at.
+    #[error("{position} has the critical extension {oid}, which is not understood")]
+    CriticalExtension {
+        /// Which certificate.
+        position: Position,
+        /// The extension, in dotted form.
+        oid: String,
+    },
     /// The leaf's key is not one on P-384.
     #[error("the leaf's public key is not an uncompressed point on P-384")]
     LeafKey,
@@ -113,7 +142,7 @@ pub enum PathError {
         /// The time of the decision.
         now: UnixTime,
     },
-    /// Path validation refuses: a signature, an algorithm, an unknown critical extension, …
+    /// Path validation refuses: a signature, an algorithm, a name constraint, …
     #[error("path validation refuses: {0}")]
     Validation(webpki::Error),
     /// Path validation found another path than the one presented.
@@ -150,14 +179,28 @@ fn parse_all<'a>(
 }
 
 fn parse(position: Position, der: &[u8]) -> Result<X509Certificate<'_>, PathError> {
-    let malformed = |problem: String| PathError::Malformed { position, problem };
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|error| malformed(format!("not DER: {error}")))?;
-    if !rest.is_empty() {
-        return Err(malformed(format!("{} bytes follow it", rest.len())));
-    }
+    parse_certificate(der).map_err(|problem| PathError::Malformed { position, problem })
+}
+
+/// Reads the whole input as one X.509 v3 certificate in DER, or says what is wrong with it.
+pub(crate) fn parse_certificate(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    der::check(der).map_err(|error| format!("not DER: {error}"))?;
+    let (_, certificate) =
+        X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
     if certificate.version() != X509Version::V3 {
-        return Err(malformed(format!("version {}", certificate.version())));
+        return Err(format!("version {}", certificate.version()));
+    }
+    certificate.extensions_map().map_err(|_| "an extension stands twice".to_owned())?;
+    for extension in certificate.extensions() {
+        let refuse = |problem: &dyn fmt::Display| format!("extension {}: {problem}", extension.oid);
+        match extension.parsed_extension() {
+            // RFC 5280 section 4.2: ignored where it is not critical, and refused later where it is.
+            ParsedExtension::UnsupportedExtension { .. } => continue,
+            ParsedExtension::ParseError { error } => return Err(refuse(error)),
+            ParsedExtension::KeyUsage(_) => der::check_named_bits(extension.value),
+            _ => der::check(extension.value),
+        }
+        .map_err(|error| refuse(&error))?;
     }
     Ok(certificate)
 }
@@ -177,6 +220,7 @@ fn check_structure(
             return Err(PathError::IssuerName { position });
         }
         let certificates_below = certificates.len().saturating_sub(index + 1);
+        check_critical_extensions(position, certificate)?;
         check_role(position, certificate, certificates_below)?;
         let (not_before, not_after) = check_validity(position, certificate, now)?;
         valid_from = valid_from.max(not_before);
@@ -184,6 +228,18 @@ fn check_structure(
         issuer = Some(certificate);
     }
     Ok((valid_from, valid_until))
+}
+
+/// [`webpki`] asks the same of every certificate but the anchor.
+fn check_critical_extensions(position: Position, certificate: &X509Certificate<'_>) -> Result<(), PathError> {
+    let unknown = certificate
+        .extensions()
+        .iter()
+        .find(|extension| extension.critical && !PROCESSED_EXTENSIONS.contains(&extension.oid));
+    match unknown {
+        Some(extension) => Err(PathError::CriticalExtension { position, oid: extension.oid.to_string() }),
+        None => Ok(()),
+    }
 }
 
 fn check_role(
@@ -199,11 +255,16 @@ fn check_role(
     if actual != expected {
         return Err(PathError::BasicConstraints { position, expected, actual });
     }
+    // RFC 5280 section 4.2.1.9 gives it no meaning without cA.
+    if !actual && constraints.is_some_and(|found| found.path_len_constraint.is_some()) {
+        return Err(malformed("pathLenConstraint without cA"));
+    }
     let usage = certificate.key_usage().map_err(|_| malformed("keyUsage"))?.map(|found| found.value);
     if position == Position::Leaf {
-        return match usage.is_some_and(|found| found.digital_signature()) {
-            true => Ok(()),
-            false => Err(PathError::KeyUsage { position, expected: "digitalSignature" }),
+        return match usage {
+            Some(found) if found.key_cert_sign() => Err(PathError::KeyCertSignWithoutCa { position }),
+            Some(found) if found.digital_signature() => Ok(()),
+            _ => Err(PathError::KeyUsage { position, expected: "digitalSignature" }),
         };
     }
     if !usage.is_some_and(|found| found.key_cert_sign()) {
