@@ -5,8 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# Where everything goes, also on a machine whose cargo is configured to build elsewhere.
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Tools of this project alone, such as cargo-deny.
-TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
+TOOLS := $(CARGO_TARGET_DIR)/tools
 CARGO_DENY_VERSION := 0.20.2
 
 .PHONY: help
@@ -14,13 +16,12 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: prerequisites ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
-	@demo/run $(if $(filter-out 0,$(KEEP)),--keep)
+demo: prerequisites$(if $(KEEP),-of-clients) ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
+	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-tests ## Lint, then every test: unit, property, real clients, README, and the demo
+test: lint prerequisites-of-clients ## Lint, then every test: unit, property, real clients, the README and the demo
 	cargo test --workspace --locked
-	demo/run
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy and documentation, warnings being errors
@@ -39,6 +40,6 @@ $(TOOLS)/bin/cargo-deny: | prerequisites
 prerequisites:
 	@scripts/install-prerequisites build
 
-.PHONY: prerequisites-of-tests
-prerequisites-of-tests:
+.PHONY: prerequisites-of-clients
+prerequisites-of-clients:
 	@scripts/install-prerequisites build clients
