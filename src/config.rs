@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::attestation::Requirements;
 use crate::server::{Limits, ListenAddress};
+use crate::text::shorten;
 
 /// The file of this name in the data directory.
 pub const CONFIG_FILE: &str = "broker.toml";
@@ -180,7 +181,7 @@ impl FromStr for ListenUrl {
     type Err = InvalidListenUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidListenUrl(text.chars().take(256).collect());
+        let invalid = || InvalidListenUrl(shorten(text));
         let (scheme, rest) = text.split_once(':').ok_or_else(invalid)?;
         let authority = || rest.strip_prefix("//").ok_or_else(invalid);
         let tcp = |tls| -> Result<Self, InvalidListenUrl> {

@@ -43,5 +43,6 @@ pub mod policy;
 pub mod root_key;
 pub mod server;
 pub mod store;
+pub mod text;
 pub mod time;
 pub mod x509;

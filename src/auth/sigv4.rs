@@ -18,11 +18,11 @@ mod error;
 use std::fmt;
 use std::time::Duration;
 
-use aws_lc_rs::{digest, hmac};
 use hyper::HeaderMap;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::crypto::{SHA256_LEN, hmac_sha256, sha256};
 use crate::time::UnixTime;
 
 pub use authorization::{
@@ -69,7 +69,7 @@ pub struct SignedRequest<'a> {
     scope: Scope<'a>,
     /// Lower-case, strictly ascending.
     signed_headers: Vec<&'a str>,
-    signature: [u8; digest::SHA256_OUTPUT_LEN],
+    signature: [u8; SHA256_LEN],
     signed_at: SignedAt<'a>,
     session_token: Option<SessionToken>,
 }
@@ -129,8 +129,10 @@ impl<'a> SignedRequest<'a> {
             sha256_hex(&canonical_request),
         );
         let signing_key = derive_signing_key(secret_access_key, self.scope_date, &self.scope);
-        hmac::verify(&signing_key, string_to_sign.as_bytes(), &self.signature)
-            .map_err(|_| SigV4Error::SignatureMismatch)?;
+        let expected = hmac_sha256(&*signing_key, string_to_sign.as_bytes());
+        if !bool::from(expected.ct_eq(&self.signature)) {
+            return Err(SigV4Error::SignatureMismatch);
+        }
 
         Ok(VerifiedSignature {
             access_key_id: self.access_key_id.to_owned(),
@@ -264,18 +266,21 @@ const TERMINATOR: &str = "aws4_request";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// HMAC chain over date, region, service and terminator, so that a derived key serves one day and scope only.
-fn derive_signing_key(secret_access_key: &[u8], date: &str, scope: &Scope<'_>) -> hmac::Key {
+fn derive_signing_key(
+    secret_access_key: &[u8],
+    date: &str,
+    scope: &Scope<'_>,
+) -> Zeroizing<[u8; SHA256_LEN]> {
     let mut prefixed = Zeroizing::new(Vec::with_capacity(4 + secret_access_key.len()));
     prefixed.extend_from_slice(b"AWS4");
     prefixed.extend_from_slice(secret_access_key);
 
-    [date, scope.region, scope.service, TERMINATOR]
+    let date_key = Zeroizing::new(hmac_sha256(&prefixed, date.as_bytes()));
+    [scope.region, scope.service, TERMINATOR]
         .into_iter()
-        .fold(hmac::Key::new(hmac::HMAC_SHA256, &prefixed), |key, part| {
-            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref())
-        })
+        .fold(date_key, |key, part| Zeroizing::new(hmac_sha256(&*key, part.as_bytes())))
 }
 
 fn sha256_hex(data: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, data))
+    hex::encode(sha256(&[data]))
 }
