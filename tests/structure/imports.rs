@@ -39,6 +39,14 @@ impl SourceFile {
             .filter(|name| scope == Scope::Everywhere || !name.in_tests)
             .any(|name| name.segments.windows(wanted.len()).any(|window| window == wanted))
     }
+
+    /// Whether a path in the file begins with that crate.
+    pub fn uses_crate(&self, name: &str, scope: Scope) -> bool {
+        self.names
+            .iter()
+            .filter(|path| scope == Scope::Everywhere || !path.in_tests)
+            .any(|path| !path.from_root && path.segments.len() > 1 && path.segments[0] == name)
+    }
 }
 
 /// Every Rust file below `folder`, which is a crate's `src` or `tests`.

@@ -23,7 +23,7 @@ const FLOORS: [Floor; 6] = [
     Floor {
         name: "F0 formats, pure",
         order: Order::Free,
-        modules: &["cbor", "cms", "cose", "crypto", "encryption_context", "json", "time", "x509"],
+        modules: &["cbor", "cms", "cose", "crypto", "encryption_context", "json", "text", "time", "x509"],
     },
     Floor {
         name: "F1 domain, pure",
@@ -50,6 +50,7 @@ enum Order {
 /// A module's floor, and its place in it.
 #[derive(Clone, Copy)]
 struct Place {
+    name: &'static str,
     floor: usize,
     position: usize,
 }
@@ -57,6 +58,13 @@ struct Place {
 /// Code that has an effect, or asks for the time: not for F0 and F1. `IpAddr` is a value.
 const EFFECTS: [&str; 9] =
     ["hyper", "sqlx", "std::env", "std::fs", "std::io", "std::process", "std::thread", "tokio", "tracing"];
+
+/// Crates that compute with keys: production uses the first, and it in one module.
+const CRYPTOGRAPHY: [&str; 9] =
+    ["aws_lc_rs", "aes_gcm", "hmac", "openssl", "p256", "p384", "ring", "rsa", "sha2"];
+
+/// Where `aws_lc_rs` names the provider inside rustls.
+const RUSTLS_PROVIDER: &str = "server::tls";
 
 /// A floor above the pure ones.
 const FIRST_FLOOR_WITH_EFFECTS: usize = 2;
@@ -125,6 +133,22 @@ fn formats_and_domain_have_no_effects() {
 }
 
 #[test]
+fn cryptography_has_one_module() {
+    let wrong: Vec<String> = broker_source()
+        .iter()
+        .filter(|file| place(&file.module).is_some_and(|place| place.name != "crypto"))
+        .filter(|file| file.module != RUSTLS_PROVIDER)
+        .flat_map(|file| {
+            CRYPTOGRAPHY
+                .into_iter()
+                .filter(|name| file.uses_crate(name, OutsideTests))
+                .map(|name| format!("{}: {name} outside crypto", file.path))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn main_is_short() {
     let lines = fs::read_to_string(repository().join("src/main.rs")).unwrap().lines().count();
     assert!(lines < 40, "src/main.rs has {lines} lines: what it does belongs to cli");
@@ -182,7 +206,11 @@ fn module_in_table(path: &str) -> Option<&'static str> {
 fn place(path: &str) -> Option<Place> {
     let module = module_in_table(path)?;
     FLOORS.iter().enumerate().find_map(|(floor, Floor { modules, .. })| {
-        modules.iter().position(|name| *name == module).map(|position| Place { floor, position })
+        modules.iter().position(|name| *name == module).map(|position| Place {
+            name: module,
+            floor,
+            position,
+        })
     })
 }
 
