@@ -1,13 +1,16 @@
-//! JSON (RFC 8259) without repeated member names.
+//! A JSON tree (RFC 8259) that refuses repeated member names and knows the way to each value.
 //!
-//! Two readers of `{"KeyId": "a", "KeyId": "b"}` may see two different requests; one is enough to refuse it.
+//! Two readers of `{"KeyId": "a", "KeyId": "b"}` may see two different requests, or two different policies; one is
+//! enough to refuse it.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value.
+use crate::text::shorten;
+
+/// A JSON value, objects in the order of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     /// `null`
@@ -22,28 +25,84 @@ pub enum Json {
     String(String),
     /// An array.
     Array(Vec<Json>),
-    /// An object.
-    Object(BTreeMap<String, Json>),
+    /// An object; each name stands once.
+    Object(Vec<(String, Json)>),
+}
+
+/// Why a text is no [`Json`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not JSON.
+    #[error("{problem}")]
+    Syntax {
+        /// Line of the first fault, from 1.
+        line: usize,
+        /// Column of the first fault.
+        column: usize,
+        /// The parser's words, with the place.
+        problem: String,
+    },
+    /// An object has a member twice.
+    #[error("the name {name:?} is repeated in the object at {}", Shown(.path))]
+    RepeatedName {
+        /// The way to the object, empty for the root.
+        path: String,
+        /// The name, cut for a message.
+        name: String,
+    },
+}
+
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "the top" } else { self.0 })
+    }
 }
 
 impl Json {
     /// Reads the whole input as one value. Nesting is bounded by serde_json at 128 levels.
     ///
     /// # Errors
-    /// When it is not JSON, a name is repeated in an object, or something follows.
-    pub fn parse(input: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(input)
+    /// When it is not JSON, something follows it, or a name is repeated in an object.
+    pub fn parse(input: &[u8]) -> Result<Self, JsonError> {
+        let json: Self = serde_json::from_slice(input).map_err(|error| JsonError::Syntax {
+            line: error.line(),
+            column: error.column(),
+            problem: error.to_string(),
+        })?;
+        json.refuse_repeated_names(&Path::ROOT)?;
+        Ok(json)
     }
 
     /// The value's type in words, for error messages.
     pub const fn type_name(&self) -> &'static str {
         match self {
-            Json::Null => "null",
-            Json::Bool(_) => "a boolean",
-            Json::Integer(_) | Json::OtherNumber => "a number",
-            Json::String(_) => "a string",
-            Json::Array(_) => "an array",
-            Json::Object(_) => "an object",
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) | Self::OtherNumber => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+
+    fn refuse_repeated_names(&self, path: &Path<'_>) -> Result<(), JsonError> {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::OtherNumber | Self::String(_) => Ok(()),
+            Self::Array(items) => {
+                (0..).zip(items).try_for_each(|(at, item)| item.refuse_repeated_names(&path.index(at)))
+            }
+            Self::Object(members) => {
+                let mut seen = HashSet::with_capacity(members.len());
+                for (name, value) in members {
+                    if !seen.insert(name.as_str()) {
+                        return Err(JsonError::RepeatedName { path: path.to_string(), name: shorten(name) });
+                    }
+                    value.refuse_repeated_names(&path.field(name))?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -83,46 +142,100 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::OtherNumber)
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::String(value.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::String(text.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::String(value))
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::String(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json, A::Error> {
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            array.push(element);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
         }
-        Ok(Json::Array(array))
+        Ok(Json::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut object = BTreeMap::new();
-        while let Some((name, value)) = entries.next_entry::<String, Json>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom("a member name is repeated in one object"));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+/// The way from the root to a value, such as `Statement[1].Condition.StringEquals`. Borrowed, link by link; text only
+/// when an error needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step<'p> {
+    Root,
+    Field(&'p str),
+    Index(usize),
+}
+
+impl Path<'static> {
+    /// The whole text.
+    pub const ROOT: Self = Self { parent: None, step: Step::Root };
+}
+
+impl<'p> Path<'p> {
+    /// The member `name` of the object here.
+    pub fn field(&'p self, name: &'p str) -> Self {
+        Self { parent: Some(self), step: Step::Field(name) }
+    }
+
+    /// The item of the array here, from 0.
+    pub fn index(&'p self, at: usize) -> Self {
+        Self { parent: Some(self), step: Step::Index(at) }
+    }
+}
+
+/// Names with other characters than letters, digits and `_-:/` stand in brackets and quotes; long ones are cut.
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(parent) = self.parent else { return Ok(()) };
+        parent.fmt(f)?;
+        match self.step {
+            Step::Root => Ok(()),
+            Step::Index(at) => write!(f, "[{at}]"),
+            Step::Field(name) if is_plain(name) => {
+                let dot = if parent.parent.is_some() { "." } else { "" };
+                write!(f, "{dot}{}", shorten(name))
             }
-            object.insert(name, value);
+            Step::Field(name) => write!(f, "[{:?}]", shorten(name)),
         }
-        Ok(Json::Object(object))
     }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:/".contains(&byte))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::Json;
+    use super::{Json, JsonError};
 
     #[test]
     fn repeated_names_are_refused_at_every_depth() {
         assert!(Json::parse(br#"{"a":1,"b":{"a":1}}"#).is_ok());
-        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"a":2}}]"#, r#"{"a":1,"\u0061":2}"#] {
-            let error = Json::parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("repeated"), "{text}: {error}");
+        for (text, path) in [
+            (r#"{"a":1,"a":1}"#, ""),
+            (r#"[{"b":{"a":1,"a":2}}]"#, "[0].b"),
+            (r#"{"c":[1,{"a":1,"\u0061":2}]}"#, "c[1]"),
+        ] {
+            let expected = JsonError::RepeatedName { path: path.to_owned(), name: "a".to_owned() };
+            assert_eq!(Json::parse(text.as_bytes()), Err(expected), "{text}");
         }
     }
 
@@ -130,8 +243,8 @@ mod tests {
     fn depth_and_surplus_are_refused() {
         assert!(Json::parse("[".repeat(100_000).as_bytes()).is_err());
         assert!(Json::parse(b"{} {}").is_err());
-        assert_eq!(Json::parse(b"1e3").unwrap(), Json::OtherNumber);
-        assert_eq!(Json::parse(b"18446744073709551615").unwrap(), Json::OtherNumber);
+        assert_eq!(Json::parse(b"1e3"), Ok(Json::OtherNumber));
+        assert_eq!(Json::parse(b"18446744073709551615"), Ok(Json::OtherNumber));
     }
 
     proptest! {

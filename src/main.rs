@@ -1,3 +1,7 @@
 //! The `nitro-key-broker` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nitro_key_broker::cli::main()
+}

@@ -262,3 +262,24 @@ fn shape(certificate: &Value) -> String {
         name(certificate.subject()),
     )
 }
+
+#[test]
+fn the_documentation_lists_every_check() {
+    // Codes are literals of `Error::code` and what it calls; the documentation's table must hold the same ones.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented: BTreeSet<String> = fs::read_to_string(root.join("docs/attestation.md"))
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').nth(2).map(str::to_owned))
+        .collect();
+    let mut in_code = BTreeSet::new();
+    for file in ["error.rs", "payload.rs", "recipient_key.rs"] {
+        let source = fs::read_to_string(root.join("src/attestation").join(file)).unwrap();
+        let arms = source.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
+        in_code.extend(arms.map(str::to_owned));
+    }
+    let steps: BTreeSet<String> = Step::ALL.iter().map(|step| step.name().to_owned()).collect();
+    let codes: BTreeSet<String> =
+        in_code.into_iter().filter(|name| !steps.contains(name) || name == "debug_mode").collect();
+    assert_eq!(documented, codes);
+}

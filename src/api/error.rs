@@ -5,8 +5,10 @@ use hyper::StatusCode;
 use crate::audit::Outcome;
 use crate::auth::AuthError;
 use crate::auth::sigv4::{SigV4Error, SigV4ErrorClass};
+use crate::json::JsonError;
 use crate::operations::{MemberError, OperationError};
 use crate::server::BodyError;
+use crate::text::shorten;
 
 /// An error as the caller sees it: the only map from what went wrong to the exceptions of KMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,23 +51,27 @@ impl ApiError {
         }
     }
 
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+    pub(super) fn not_json(error: &JsonError) -> Self {
         Self::malformed("SerializationException", format!("the request body is not JSON: {error}"))
     }
 
     pub(super) fn method_not_allowed(method: &str) -> Self {
-        let method: String = method.chars().take(16).collect();
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            ..Self::malformed("UnknownOperationException", format!("expected method POST, found {method}"))
+            ..Self::malformed(
+                "UnknownOperationException",
+                format!("expected method POST, found {}", shorten(method)),
+            )
         }
     }
 
     pub(super) fn unknown_path(path: &str) -> Self {
-        let path: String = path.chars().take(64).collect();
         Self {
             status: StatusCode::NOT_FOUND,
-            ..Self::malformed("UnknownOperationException", format!("expected path /, found {path}"))
+            ..Self::malformed(
+                "UnknownOperationException",
+                format!("expected path /, found {}", shorten(path)),
+            )
         }
     }
 
@@ -79,14 +85,13 @@ impl ApiError {
     }
 
     pub(super) fn media_type(expected: &str, actual: &str) -> Self {
-        let actual: String = actual.chars().take(64).collect();
-        let message = format!("expected Content-Type {expected}, found {actual:?}");
+        let message = format!("expected Content-Type {expected}, found {:?}", shorten(actual));
         Self::malformed("SerializationException", message)
     }
 
     pub(super) fn unknown_operation(name: &str) -> Self {
-        let name: String = name.chars().take(64).collect();
-        Self::malformed("UnknownOperationException", format!("this broker has no operation {name:?}"))
+        let message = format!("this broker has no operation {:?}", shorten(name));
+        Self::malformed("UnknownOperationException", message)
     }
 
     fn malformed(exception: &'static str, message: String) -> Self {

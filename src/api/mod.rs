@@ -150,8 +150,9 @@ fn log_decision(event: &AuditEvent, outcome: Outcome, error: Option<(&str, &str)
     let Subject { request_id, operation, source, .. } = event.subject();
     match error {
         None => tracing::info!(request_id, operation, source, "{outcome:?}"),
-        Some((exception, message)) => {
-            tracing::info!(request_id, operation, source, exception, message, "{outcome:?}");
+        // Not a field called message, which would be written without escapes: it quotes what the caller sent.
+        Some((exception, reason)) => {
+            tracing::info!(request_id, operation, source, exception, reason, "{outcome:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,11 @@ impl Writer {
                 path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(parent)?.sync_all()?;
         }
+        // A second writer would cut this one's records off when it takes back a failed write.
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another broker writes to it"),
+            TryLockError::Error(error) => error,
+        })?;
         let length = file.metadata()?.len();
         let mut writer = Self { durable_len: length, file: file.try_clone()? };
         if length > 0 && !ends_with_newline(&mut file)? {
@@ -164,6 +169,16 @@ mod tests {
         AuditLog::open(&path).unwrap().record(b"{\"new\":1}\n".to_vec()).await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"whole\":1}\n{\"torn\":\n{\"new\":1}\n");
+    }
+
+    #[test]
+    fn a_log_has_one_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let first = AuditLog::open(&path).unwrap();
+        let error = AuditLog::open(&path).unwrap_err().to_string();
+        assert!(error.contains("another broker writes to it"), "{error}");
+        drop(first);
     }
 
     #[tokio::test]

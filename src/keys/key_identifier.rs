@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::text::shorten;
+
 /// Where this broker's keys live: the parts of an ARN that are the same for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realm {
@@ -121,9 +123,8 @@ impl FromStr for KeyId {
 
     /// Reads the hyphenated lower-case form only, so that a key has one name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = || KeyIdentifierError::Malformed(text.chars().take(256).collect());
-        let id = Self(Uuid::try_parse(text).map_err(|_| malformed())?);
-        if id.to_string() == text { Ok(id) } else { Err(malformed()) }
+        let id = Self(Uuid::try_parse(text).map_err(|_| malformed(text))?);
+        if id.to_string() == text { Ok(id) } else { Err(malformed(text)) }
     }
 }
 
@@ -144,7 +145,7 @@ impl AliasName {
             {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(InvalidAliasName(text.chars().take(MAX_ALIAS_LEN).collect())),
+            _ => Err(InvalidAliasName(shorten(text))),
         }
     }
 
@@ -184,7 +185,7 @@ impl KeyIdentifier {
                 return Err(KeyIdentifierError::AnotherRealm {
                     part,
                     expected: expected.to_owned(),
-                    actual: actual.chars().take(64).collect(),
+                    actual: shorten(actual),
                 });
             }
         }
@@ -197,7 +198,7 @@ impl KeyIdentifier {
 }
 
 fn malformed(text: &str) -> KeyIdentifierError {
-    KeyIdentifierError::Malformed(text.chars().take(256).collect())
+    KeyIdentifierError::Malformed(shorten(text))
 }
 
 impl KeyArn {
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn other_realms_and_forms_are_refused() {
-        let id = KeyId::from_random_bytes([7; 16]);
+        let id = KeyId::from_random_bytes([0xab; 16]);
         let elsewhere = Realm::new("eu-west-1", "111122223333").unwrap().key_arn(id).to_string();
         assert_eq!(
             KeyIdentifier::parse(&elsewhere, &realm()),

@@ -1,6 +1,6 @@
 //! KMS keys: how they are named, what state they are in, and what is done with their material.
 //!
-//! Material leaves its wrapping only for [`ciphertext_blob`], and a data key leaves this module only sealed: as a
+//! Material leaves its wrapping only for sealing and opening, and a data key leaves this module only sealed: as a
 //! [`CiphertextBlob`] under the broker's key, or as a [`CiphertextForRecipient`] under the enclave's. Both need a
 //! [`Permit`](crate::policy::Permit), and there is no way from a [`DataKey`] to its bytes outside this module.
 

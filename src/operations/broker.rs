@@ -12,6 +12,7 @@ use crate::keys::{Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyM
 use crate::policy::{self, Permit, Question};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
+use crate::text::shorten;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -210,5 +211,5 @@ fn file_name(document: &[u8]) -> Option<String> {
     const LONGEST_PATH: usize = 4096;
     let text = std::str::from_utf8(document).ok().filter(|text| text.len() <= LONGEST_PATH)?;
     let names_a_file = ["fileb://", "file://"].iter().any(|scheme| text.starts_with(scheme));
-    names_a_file.then(|| text.chars().take(256).collect())
+    names_a_file.then(|| shorten(text))
 }

@@ -37,7 +37,7 @@ pub enum OperationError {
     #[error(
         "Recipient.AttestationDocument holds the text {text:?} instead of a document: the AWS CLI reads no file in \
          its shorthand syntax with `=`; write --recipient \
-         KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://FILE (CLI v1 and v2), or pass JSON"
+         KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://FILE"
     )]
     FileNameForDocument {
         /// The text that came.

@@ -13,7 +13,7 @@ use crate::json::Json;
 /// (`kms/2014-11-01/service-2.json`). Unknown members are ignored and null counts as absent, as in AWS.
 #[derive(Clone, Copy)]
 pub struct Members<'j> {
-    object: &'j BTreeMap<String, Json>,
+    object: &'j [(String, Json)],
     /// The structure's own name, empty for the request.
     structure: &'static str,
 }
@@ -240,7 +240,8 @@ impl<'j> Members<'j> {
     }
 
     fn get(&self, name: &str) -> Option<&'j Json> {
-        self.object.get(name).filter(|value| **value != Json::Null)
+        let (_, value) = self.object.iter().find(|(found, _)| found == name)?;
+        (*value != Json::Null).then_some(value)
     }
 
     fn path(&self, name: &str) -> String {

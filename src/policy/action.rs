@@ -1,8 +1,10 @@
 //! The `Action` and `NotAction` elements.
 
-use super::error::{PolicyError, Problem, shorten};
-use super::json::{Json, Path};
+use super::error::{PolicyError, Problem};
+use super::json::{ErrorAt, PolicyValue};
 use super::pattern::Pattern;
+use crate::json::{Json, Path};
+use crate::text::shorten;
 
 /// Every KMS action: the operations of the service model `kms/2014-11-01`, where `ReEncrypt` asks for two permissions
 /// instead of one of its own name, and the permission-only `SynchronizeMultiRegionKey`.

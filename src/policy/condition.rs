@@ -1,11 +1,13 @@
 //! The `Condition` element: every operator with every key must hold.
 
 use super::condition_key::ConditionKey;
-use super::error::{PolicyError, Problem, shorten};
+use super::error::{PolicyError, Problem};
 use super::evaluate::{ContextValues, EvaluationError, PolicyRequest};
-use super::json::{Json, Path};
+use super::json::{ErrorAt, PolicyValue};
 use super::operand::Operand;
 use super::operator::{Comparison, Operator, SetQualifier};
+use crate::json::{Json, Path};
+use crate::text::shorten;
 
 /// One operator with one key and its values.
 #[derive(Clone, Debug)]

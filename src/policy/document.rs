@@ -7,10 +7,12 @@ use std::sync::Arc;
 use super::action::ActionElement;
 use super::arn::ArnPattern;
 use super::condition::Condition;
-use super::error::{PolicyError, Problem, shorten};
-use super::json::{Json, Path};
+use super::error::{PolicyError, Problem};
+use super::json::{self, ErrorAt, PolicyValue};
 use super::pattern::MAX_PATTERN_BYTES;
 use super::principal::PrincipalElement;
+use crate::json::{Json, Path};
+use crate::text::shorten;
 
 /// Longest key policy, in bytes (KMS quota; the model's `PolicyType`).
 pub const MAX_POLICY_BYTES: usize = 32_768;
@@ -74,7 +76,7 @@ impl KeyPolicy {
         if text.len() > MAX_POLICY_BYTES {
             return Err(root.error(Problem::TooLarge { bytes: text.len() }));
         }
-        let json = Json::parse(text)?;
+        let json = json::parse(text)?;
         let (mut version, mut id, mut statements) = (Version::V2008, None, None);
         for (name, value) in json.non_empty_object(&root)? {
             let path = root.field(name);

@@ -4,9 +4,6 @@ use super::caller::InvalidPrincipalArn;
 use super::document::MAX_POLICY_BYTES;
 use super::pattern::MAX_PATTERN_BYTES;
 
-/// Longest part of a policy or a request repeated in a message, in bytes.
-const MAX_SHOWN_BYTES: usize = 256;
-
 /// A policy that cannot be put, with the place and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{problem}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
@@ -177,13 +174,4 @@ pub enum Problem {
         /// The value.
         actual: String,
     },
-}
-
-/// `text`, cut for a message.
-pub(super) fn shorten(text: &str) -> String {
-    if text.len() <= MAX_SHOWN_BYTES {
-        return text.to_owned();
-    }
-    let cut = text.floor_char_boundary(MAX_SHOWN_BYTES);
-    format!("{}…", text.get(..cut).unwrap_or_default())
 }

@@ -10,8 +10,8 @@ use super::caller::Caller;
 use super::condition::Condition;
 use super::condition_key::{ConditionKey, ValueType};
 use super::document::{Effect, KeyPolicy, Statement};
-use super::error::shorten;
 use super::operator::Comparison;
+use crate::text::shorten;
 use crate::time::UnixTime;
 
 /// One question to a key policy.

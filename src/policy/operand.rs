@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use super::arn::ArnPattern;
 use super::condition_key::ConditionKey;
-use super::error::{Problem, shorten};
+use super::error::Problem;
 use super::evaluate::ContextValue;
 use super::operator::Comparison;
 use super::pattern::{MAX_PATTERN_BYTES, Pattern};
+use crate::text::shorten;
 use crate::time::UnixTime;
 
 /// One value of a condition.

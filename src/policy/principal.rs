@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::caller::{Caller, PrincipalArn, is_account};
-use super::error::{PolicyError, Problem, shorten};
-use super::json::{Json, Path};
+use super::error::{PolicyError, Problem};
+use super::json::{ErrorAt, PolicyValue};
+use crate::json::{Json, Path};
+use crate::text::shorten;
 
 /// Whom a statement is about.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 
 mod file;
 
+pub(crate) use file::write_private_file;
 pub use file::{FileRootKey, RootKeyFileError};
 
 use async_trait::async_trait;

@@ -1,0 +1,98 @@
+use std::fmt;
+
+use clap::ValueEnum;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{self, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::error::CliError;
+
+/// The variable that selects what is logged, in the syntax of tracing-subscriber's `EnvFilter`.
+const FILTER_VARIABLE: &str = "NITRO_KEY_BROKER_LOG";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logs to standard error from now on. When evidence may lead to other roots than that of AWS, every line says so.
+pub(super) fn start(log_format: LogFormat, configured_trust_anchors: &[String]) -> Result<(), CliError> {
+    let filter = EnvFilter::builder().with_env_var(FILTER_VARIABLE).try_from_env().or_else(|error| {
+        match std::env::var_os(FILTER_VARIABLE) {
+            None => Ok(EnvFilter::new("info")),
+            Some(_) => Err(CliError::usage(format!("{FILTER_VARIABLE}: {error}"))),
+        }
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log_format {
+        LogFormat::Text => {
+            let suffix = if configured_trust_anchors.is_empty() {
+                String::new()
+            } else {
+                format!(" trusting={configured_trust_anchors:?}")
+            };
+            builder
+                .event_format(Marked {
+                    inner: format::format().with_target(false).with_ansi(false),
+                    mark: Mark::Behind(suffix),
+                })
+                .try_init()
+        }
+        LogFormat::Json => {
+            let member = if configured_trust_anchors.is_empty() {
+                String::new()
+            } else {
+                let list = serde_json::to_string(configured_trust_anchors).map_err(CliError::failed)?;
+                format!(",\"trusting\":{list}")
+            };
+            builder
+                .fmt_fields(JsonFields::new())
+                .event_format(Marked { inner: format::format().json(), mark: Mark::AsLastMember(member) })
+                .try_init()
+        }
+    };
+    started.map_err(CliError::failed)
+}
+
+/// Writes each event as `inner` does, with a mark in its line.
+struct Marked<F> {
+    inner: F,
+    mark: Mark,
+}
+
+enum Mark {
+    Behind(String),
+    AsLastMember(String),
+}
+
+impl<S, N, F> FormatEvent<S, N> for Marked<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end_matches('\n');
+        match &self.mark {
+            Mark::Behind(suffix) => writeln!(writer, "{line}{suffix}"),
+            Mark::AsLastMember(member) => match line.strip_suffix('}') {
+                Some(open) => writeln!(writer, "{open}{member}}}"),
+                None => writeln!(writer, "{line}"),
+            },
+        }
+    }
+}

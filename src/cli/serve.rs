@@ -1,0 +1,213 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::data_dir::DataDir;
+use super::error::CliError;
+use super::logging::{self, LogFormat};
+use super::output::print_line;
+use crate::api::Api;
+use crate::attestation::{TrustAnchors, Verifier};
+use crate::audit::AuditLog;
+use crate::config::{Config, ListenSocket, ListenUrl};
+use crate::operations::Broker;
+use crate::server::tls::ServerTls;
+use crate::server::{ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
+use crate::time::UnixTime;
+
+/// Answer KMS requests until SIGTERM or SIGINT.
+///
+/// Each place it listens on is printed to standard output as `listening on URL`; the log goes to standard error. What
+/// is not given here is taken from broker.toml in the data directory.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen: http://IP:PORT, https://IP:PORT, unix:PATH, unix+tls:PATH, vsock://any:PORT or
+    /// vsock+tls://any:PORT; repeatable. Default: https://127.0.0.1:8443 after `init --tls`, else
+    /// http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    listen: Vec<ListenUrl>,
+
+    /// The server's certificate chain in PEM. Default: the one that `init --tls` made.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The private key of the certificate in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+
+    /// Allow http:// on addresses that other hosts reach. Whoever is on the path can then answer in the broker's place.
+    #[arg(long)]
+    allow_plain_non_loopback: bool,
+
+    /// Trust evidence under this root (PEM) as well as under that of AWS. FOR DEVELOPMENT: whoever holds its key can
+    /// forge evidence. Every log line and audit record will say so.
+    #[arg(long, value_name = "FILE")]
+    trust_anchor: Vec<PathBuf>,
+
+    /// How old an attestation document may be. Default: 300.
+    #[arg(long, value_name = "SECONDS")]
+    max_document_age: Option<u64>,
+
+    /// How far ahead of this host's clock an attestation document may be dated. Default: 30.
+    #[arg(long, value_name = "SECONDS")]
+    max_document_ahead: Option<u64>,
+
+    /// Accept enclaves in debug mode. FOR DEVELOPMENT: their parent instance can read their memory.
+    #[arg(long)]
+    allow_debug: bool,
+
+    /// Bytes of a request's body at most. Default: 1048576.
+    #[arg(long, value_name = "BYTES")]
+    max_body_bytes: Option<usize>,
+
+    /// Connections at a time at most. Default: 512.
+    #[arg(long, value_name = "N")]
+    max_connections: Option<u32>,
+
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+impl Serve {
+    pub(super) async fn run(self, data_dir: &DataDir) -> Result<(), CliError> {
+        forbid_core_dumps()?;
+        let log_format = self.log_format;
+        let config =
+            Config::load(data_dir.path()).map_err(CliError::failed)?.overridden_by(self.into_config());
+        let trust_anchors = trust_anchors(&config.trust_anchors)?;
+        let configured: Vec<String> = trust_anchors.configured().map(ToString::to_string).collect();
+        logging::start(log_format, &configured)?;
+        warn_of_development_settings(&config, &configured);
+
+        let verifier = Verifier::new(trust_anchors, config.requirements());
+        let store = Arc::new(data_dir.open_store().await?);
+        let root_key = Arc::new(data_dir.open_root_key()?);
+        let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
+        let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
+        let api = Api::new(broker, audit, Arc::new(UnixTime::now));
+        let (urls, server_config) = server_config(&config, data_dir)?;
+        let server = Server::bind(server_config).await.map_err(CliError::failed)?;
+
+        let shutdown = shutdown_signal()?;
+        for (address, ListenUrl { tls, .. }) in server.local_addresses().iter().zip(urls) {
+            let url = ListenUrl { socket: bound_socket(address), tls };
+            tracing::info!(%url, "listening");
+            print_line(&format!("listening on {url}"))?;
+        }
+        server.run(api, shutdown).await;
+        tracing::info!("drained and stopped");
+        Ok(())
+    }
+
+    fn into_config(self) -> Config {
+        Config {
+            listen: self.listen,
+            tls_certificate: self.tls_certificate,
+            tls_key: self.tls_key,
+            allow_plain_non_loopback: self.allow_plain_non_loopback,
+            trust_anchors: self.trust_anchor,
+            max_document_age_seconds: self.max_document_age,
+            max_document_ahead_seconds: self.max_document_ahead,
+            allow_debug: self.allow_debug,
+            max_body_bytes: self.max_body_bytes,
+            max_connections: self.max_connections,
+        }
+    }
+}
+
+/// A core file would hold the root key.
+fn forbid_core_dumps() -> Result<(), CliError> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .map_err(|error| CliError::failed(format!("core dumps cannot be forbidden: {error}")))
+}
+
+fn trust_anchors(paths: &[PathBuf]) -> Result<TrustAnchors, CliError> {
+    let aws = TrustAnchors::aws().map_err(CliError::failed)?;
+    paths.iter().try_fold(aws, |anchors, path| {
+        let pem = std::fs::read(path)
+            .map_err(|error| CliError::failed(format!("trust anchor {}: {error}", path.display())))?;
+        anchors.with_configured(&pem, path).map_err(CliError::failed)
+    })
+}
+
+fn warn_of_development_settings(config: &Config, configured: &[String]) {
+    for anchor in configured {
+        tracing::warn!(
+            anchor,
+            "evidence under a configured root is accepted: whoever holds its key can forge it"
+        );
+    }
+    if config.allow_debug {
+        tracing::warn!("enclaves in debug mode are accepted: their parent instances can read their memory");
+    }
+}
+
+/// Where to listen, and the same as the server takes it.
+fn server_config(config: &Config, data_dir: &DataDir) -> Result<(Vec<ListenUrl>, ServerConfig), CliError> {
+    let default_certificate = (data_dir.tls_certificate(), data_dir.tls_key());
+    let certificate = match (&config.tls_certificate, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) if default_certificate.0.exists() => Some(default_certificate),
+        (None, None) => None,
+        _ => return Err(CliError::usage("tls_certificate and tls_key go together")),
+    };
+    let urls = match (config.listen.as_slice(), &certificate) {
+        ([], Some(_)) => vec![loopback_url(8443, true)],
+        ([], None) => vec![loopback_url(8080, false)],
+        (urls, _) => urls.to_vec(),
+    };
+    let listeners = urls.iter().map(|url| {
+        Ok(ListenerConfig {
+            address: url.address(config.allow_plain_non_loopback),
+            tls: if url.tls { Some(load_tls(certificate.as_ref())?) } else { None },
+        })
+    });
+    let server_config =
+        ServerConfig { listeners: listeners.collect::<Result<_, _>>()?, limits: config.limits() };
+    Ok((urls, server_config))
+}
+
+fn loopback_url(port: u16, tls: bool) -> ListenUrl {
+    let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
+    ListenUrl { socket: ListenSocket::Tcp(address), tls }
+}
+
+fn load_tls(certificate: Option<&(PathBuf, PathBuf)>) -> Result<ServerTls, CliError> {
+    let (certificate, key): (&Path, &Path) = match certificate {
+        Some((certificate, key)) => (certificate, key),
+        None => {
+            return Err(CliError::usage("a listener under TLS needs a certificate")
+                .hint("pass --tls-certificate and --tls-key, or make them with `init --tls`"));
+        }
+    };
+    ServerTls::load(certificate, key).map_err(CliError::failed)
+}
+
+fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
+    let listen = |kind| signal(kind).map_err(CliError::failed);
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+    })
+}
+
+/// The socket with the port that the kernel chose.
+fn bound_socket(address: &LocalAddress) -> ListenSocket {
+    match address {
+        LocalAddress::Tcp(address) => ListenSocket::Tcp(*address),
+        LocalAddress::Unix(path) => ListenSocket::Unix(path.clone()),
+        LocalAddress::Vsock { cid, port } => {
+            ListenSocket::Vsock((*cid != ListenAddress::VMADDR_CID_ANY).then_some(*cid), *port)
+        }
+    }
+}

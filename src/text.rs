@@ -1,0 +1,13 @@
+//! Words for messages.
+
+/// Longest part of a policy or a request repeated in a message, in bytes.
+const MAX_SHOWN_BYTES: usize = 256;
+
+/// `text`, cut for a message where it is longer than 256 bytes; a cut one ends in `…`.
+pub fn shorten(text: &str) -> String {
+    if text.len() <= MAX_SHOWN_BYTES {
+        return text.to_owned();
+    }
+    let cut = text.floor_char_boundary(MAX_SHOWN_BYTES);
+    format!("{}…", text.get(..cut).unwrap_or_default())
+}

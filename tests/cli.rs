@@ -1,0 +1,402 @@
+//! The program as a user meets it: help, outputs, messages and exit statuses. `SNAPSHOTS=overwrite cargo test --test cli`
+//! writes the golden texts anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use snapbox::{Assert, IntoData, Redactions, assert_data_eq, file, str};
+
+const RECORDED: &str = "testdata/recorded/eu-central-1_2025-01-06_rsa_2048_recipient.bin";
+const RECORDED_DEBUG: &str = "testdata/recorded/us-east-1_2021-03-05_debug.bin";
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nitro-key-broker"));
+    command.env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+/// Everything a user sees, for one golden text.
+fn transcript(output: &Output) -> String {
+    let status = output.status.code().unwrap();
+    let stdout = std::str::from_utf8(&output.stdout).unwrap();
+    let stderr = std::str::from_utf8(&output.stderr).unwrap();
+    format!("{stdout}{stderr}[status {status}]\n")
+}
+
+struct DataDir {
+    directory: tempfile::TempDir,
+}
+
+impl DataDir {
+    fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn initialised() -> Self {
+        let data_dir = Self::empty();
+        assert!(data_dir.run(&["init"]).status.success());
+        data_dir
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let data_dir = self.path().join("data");
+        let mut all = vec!["--data-dir", data_dir.to_str().unwrap()];
+        all.extend(arguments);
+        run(&all)
+    }
+
+    fn stdout(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{}", transcript(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Holds a transcript against a golden text in which `[DIR]` is this directory and ids and times are masked.
+    fn assert_transcript(&self, output: &Output, golden: impl IntoData) {
+        let mut redactions = Redactions::new();
+        redactions.insert("[DIR]", self.path().to_owned()).unwrap();
+        Assert::new().action_env("SNAPSHOTS").redact_with(redactions).eq(transcript(output), golden);
+    }
+}
+
+#[test]
+fn help_of_every_command() {
+    let commands: [(&[&str], snapbox::Data); 12] = [
+        (&[], file!["golden/help.txt"]),
+        (&["init"], file!["golden/help_init.txt"]),
+        (&["serve"], file!["golden/help_serve.txt"]),
+        (&["key"], file!["golden/help_key.txt"]),
+        (&["key", "create"], file!["golden/help_key_create.txt"]),
+        (&["key", "list"], file!["golden/help_key_list.txt"]),
+        (&["key", "describe"], file!["golden/help_key_describe.txt"]),
+        (&["alias", "create"], file!["golden/help_alias_create.txt"]),
+        (&["policy", "put"], file!["golden/help_policy_put.txt"]),
+        (&["policy", "get"], file!["golden/help_policy_get.txt"]),
+        (&["credential", "create"], file!["golden/help_credential_create.txt"]),
+        (&["verify"], file!["golden/help_verify.txt"]),
+    ];
+    for (command, golden) in commands {
+        let output = run(&[command, &["--help"]].concat());
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+        assert_data_eq!(String::from_utf8(output.stdout).unwrap(), golden);
+    }
+}
+
+#[test]
+fn wrong_usage_has_status_2() {
+    assert_data_eq!(
+        transcript(&run(&["verify"])),
+        str![[r#"
+error: the following required arguments were not provided:
+  <DOC>
+
+Usage: nitro-key-broker verify <DOC>
+
+For more information, try '--help'.
+[status 2]
+
+"#]]
+    );
+    let data_dir = DataDir::initialised();
+    for arguments in [
+        &["frobnicate"][..],
+        &["init", "--tls-name", "x"],
+        &["serve", "--listen", "localhost:80"],
+        &["serve", "--tls-key", "x"],
+        &["key", "describe", "no key id"],
+        &["alias", "create", "no-prefix", "--key-id", "x"],
+        &["credential", "create", "--principal", "me"],
+        &["credential", "create", "--principal", "arn:aws:iam::000000000000:root", "--session-seconds", "1"],
+        &["verify", "/nonexistent"],
+        &["verify", RECORDED, "--at", "yesterday"],
+    ] {
+        let output = data_dir.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", transcript(&output));
+        assert!(output.stderr.starts_with(b"error: "), "{}", transcript(&output));
+    }
+}
+
+#[test]
+fn init_makes_everything_once_and_private() {
+    let data_dir = DataDir::empty();
+    data_dir.assert_transcript(
+        &data_dir.run(&["init", "--tls"]),
+        str![[r#"
+root key  [DIR]/data/root.key (mode 0600; keep a copy of it elsewhere)
+store     [DIR]/data/keys.sqlite3
+CA        [DIR]/data/tls/ca.pem (give this to clients)
+server    [DIR]/data/tls/server.pem
+[status 0]
+
+"#]],
+    );
+    let mode = |name| fs::metadata(data_dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("data"), mode("data/root.key"), mode("data/tls/server.key")), (0o700, 0o600, 0o600));
+    let root_key = fs::read(data_dir.path().join("data/root.key")).unwrap();
+    data_dir.assert_transcript(
+        &data_dir.run(&["init", "--tls"]),
+        str![[r#"
+error: [DIR]/data/root.key exists already
+hint: name another directory with --data-dir; nothing was changed
+[status 1]
+
+"#]],
+    );
+    assert_eq!(fs::read(data_dir.path().join("data/root.key")).unwrap(), root_key);
+}
+
+#[test]
+fn commands_without_a_store_say_how_to_make_one() {
+    let data_dir = DataDir::empty();
+    for arguments in [&["key", "list"][..], &["serve"], &["policy", "get", "alias/x"]] {
+        data_dir.assert_transcript(
+            &data_dir.run(arguments),
+            str![[r#"
+...
+error: [DIR]/data/keys.sqlite3 is not there: no store has been made
+hint: make one with `nitro-key-broker init`, or name another directory with --data-dir
+[status 1]
+
+"#]],
+        );
+    }
+}
+
+#[test]
+fn a_key_is_made_named_listed_and_described() {
+    let data_dir = DataDir::initialised();
+    let arn = data_dir.stdout(&["key", "create", "--description", "for tests", "--alias", "alias/one"]);
+    let arn = arn.trim_end();
+    let id = arn.strip_prefix("arn:aws:kms:us-east-1:000000000000:key/").unwrap();
+    assert_eq!(
+        data_dir.stdout(&["alias", "create", "alias/two", "--key-id", id]),
+        "arn:aws:kms:us-east-1:000000000000:alias/two\n"
+    );
+    assert_eq!(
+        data_dir.stdout(&["key", "list"]),
+        format!("{id}  Enabled         alias/one,alias/two  for tests\n")
+    );
+    for name in [id, arn, "alias/one", "arn:aws:kms:us-east-1:000000000000:alias/two"] {
+        let described: Value =
+            serde_json::from_str(&data_dir.stdout(&["key", "describe", name, "--json"])).unwrap();
+        assert_eq!(described["Arn"], arn);
+        assert_eq!(described["KeyState"], "Enabled");
+        assert_eq!(described["CurrentKeyMaterialId"].as_str().unwrap().len(), 64);
+    }
+    let output = data_dir.run(&["alias", "create", "alias/one", "--key-id", arn]);
+    assert_data_eq!(
+        transcript(&output),
+        str![[r#"
+error: an alias with the name alias/one already exists
+[status 1]
+
+"#]]
+    );
+    let unknown = data_dir.run(&["key", "describe", "alias/three"]);
+    assert_data_eq!(
+        transcript(&unknown),
+        str![[r#"
+error: there is no key alias/three
+hint: `nitro-key-broker key list` shows all
+[status 1]
+
+"#]]
+    );
+}
+
+#[test]
+fn a_policy_is_put_and_comes_back_as_it_was() {
+    let data_dir = DataDir::initialised();
+    data_dir.stdout(&["key", "create", "--alias", "alias/one"]);
+    let text = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": "*",
+        "Action": "kms:Decrypt", "Resource": "*" } }"#;
+    let file = data_dir.write("policy.json", text);
+    data_dir.stdout(&["policy", "put", "alias/one", &file]);
+    assert_eq!(data_dir.stdout(&["policy", "get", "alias/one"]).trim_end(), text);
+
+    let refused = data_dir.write("refused.json", &text.replace("kms:Decrypt", "kms:Decrypto"));
+    data_dir.assert_transcript(
+        &data_dir.run(&["policy", "put", "alias/one", &refused]),
+        file!["golden/policy_refused.txt"],
+    );
+    assert_eq!(data_dir.stdout(&["policy", "get", "alias/one"]).trim_end(), text);
+}
+
+#[test]
+fn a_credential_is_shown_once_and_its_secret_is_stored_wrapped() {
+    let data_dir = DataDir::initialised();
+    let principal = "arn:aws:iam::000000000000:role/parent";
+    let shell = data_dir.stdout(&["credential", "create", "--principal", principal]);
+    let mut lines = shell.lines();
+    assert!(lines.next().unwrap().starts_with("export AWS_ACCESS_KEY_ID=AKIA"));
+    let secret = lines.next().unwrap().strip_prefix("export AWS_SECRET_ACCESS_KEY=").unwrap();
+    assert_eq!((secret.len(), lines.next()), (40, None));
+
+    let json = data_dir.stdout(&[
+        "credential",
+        "create",
+        "--principal",
+        principal,
+        "--session-seconds",
+        "900",
+        "--json",
+    ]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["AccessKeyId"].as_str().unwrap().starts_with("ASIA"));
+    let token = json["SessionToken"].as_str().unwrap();
+    assert!(json["Expiration"].as_str().unwrap().ends_with('Z'));
+
+    let mut store = Vec::new();
+    for name in ["keys.sqlite3", "keys.sqlite3-wal"] {
+        store.extend(fs::read(data_dir.path().join("data").join(name)).unwrap_or_default());
+    }
+    let holds = |text: &str| store.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(principal), "the search itself works");
+    assert!(!holds(secret) && !holds(token) && !holds(json["SecretAccessKey"].as_str().unwrap()));
+}
+
+#[test]
+fn verify_shows_each_step() {
+    let at = "2025-01-06T16:07:10Z";
+    assert_data_eq!(transcript(&run(&["verify", RECORDED, "--at", at])), file!["golden/verify_genuine.txt"]);
+    assert_data_eq!(
+        transcript(&run(&["verify", RECORDED, "--at", at, "--json"])),
+        file!["golden/verify_genuine_json.txt"]
+    );
+    assert_data_eq!(
+        transcript(&run(&["verify", RECORDED, "--at", "2025-01-06T17:07:10Z"])),
+        str![[r#"
+cose         ok
+payload      ok
+path         ok
+signature    ok
+freshness    REFUSED  the document is 3604 s old, at most 300 s are allowed: timestamp 2025-01-06T16:07:05.472Z, now 2025-01-06T17:07:10Z
+debug_mode   -
+error: refused at the step freshness: the document is 3604 s old, at most 300 s are allowed: timestamp 2025-01-06T16:07:05.472Z, now 2025-01-06T17:07:10Z
+[status 1]
+
+"#]]
+    );
+    assert_data_eq!(
+        transcript(&run(&["verify", RECORDED])),
+        str![[r#"
+cose         ok
+payload      ok
+path         REFUSED  cabundle[1] was valid until 2025-01-22T03:12:33Z, now is [..]
+signature    -
+freshness    -
+debug_mode   -
+error: refused at the step path: cabundle[1] was valid until 2025-01-22T03:12:33Z, now is [..]
+hint: to judge a recorded document at the time it was made, pass --at
+[status 1]
+
+"#]]
+    );
+}
+
+#[test]
+fn verify_accepts_debug_mode_only_when_told() {
+    let at = ["--at", "2021-03-05T17:01:50Z"];
+    let refused = run(&[&["verify", RECORDED_DEBUG][..], &at].concat());
+    assert_data_eq!(
+        transcript(&refused),
+        str![[r#"
+cose         ok
+payload      ok
+path         ok
+signature    ok
+freshness    ok
+debug_mode   REFUSED  PCR0 is all zeros: the enclave runs in debug mode and proves nothing about its image
+error: refused at the step debug_mode: PCR0 is all zeros: the enclave runs in debug mode and proves nothing about its image
+hint: pass --allow-debug to accept debug mode
+[status 1]
+
+"#]]
+    );
+    let accepted = run(&[&["verify", RECORDED_DEBUG, "--allow-debug"][..], &at].concat());
+    let accepted = transcript(&accepted);
+    assert!(accepted.contains("debug_mode   ok       DEBUG MODE, accepted by --allow-debug"), "{accepted}");
+    assert!(accepted.ends_with("[status 0]\n"));
+}
+
+#[test]
+fn verify_reads_base64_and_standard_input() {
+    use base64::Engine;
+
+    let document = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDED)).unwrap();
+    let text = base64::engine::general_purpose::STANDARD.encode(&document);
+    let wrapped: Vec<&str> =
+        text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    for input in [document.clone(), wrapped.join("\n").into_bytes()] {
+        let mut child = program(&["verify", "-", "--at", "2025-01-06T16:07:10Z"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", transcript(&output));
+    }
+}
+
+#[test]
+fn verify_takes_another_root_only_instead_of_that_of_aws() {
+    let minted = "testdata/attestation/accepted_definite_map/document.bin";
+    let at = ["--at", "2026-11-24T12:00:00Z"];
+    let refused = transcript(&run(&[&["verify", minted][..], &at].concat()));
+    assert!(refused.contains("refused at the step path: cabundle[0] is no trust anchor"), "{refused}");
+    let root = ["--root", "testdata/attestation/root.pem"];
+    let accepted = transcript(&run(&[&["verify", minted][..], &at, &root].concat()));
+    assert!(accepted.contains("under CONFIGURED root testdata/attestation/root.pem"), "{accepted}");
+    assert!(accepted.ends_with("[status 0]\n"), "{accepted}");
+    let aws_document =
+        transcript(&run(&[&["verify", RECORDED, "--at", "2025-01-06T16:07:10Z"][..], &root].concat()));
+    assert!(aws_document.contains("cabundle[0] is no trust anchor"), "{aws_document}");
+}
+
+#[test]
+fn a_root_key_that_others_can_read_stops_the_broker() {
+    let data_dir = DataDir::initialised();
+    let root_key = data_dir.path().join("data/root.key");
+    fs::set_permissions(&root_key, fs::Permissions::from_mode(0o644)).unwrap();
+    data_dir.assert_transcript(
+        &data_dir.run(&["serve", "--listen", "http://127.0.0.1:0"]),
+        str![[r#"
+error: root key file [DIR]/data/root.key has mode 0644, expected 0600: others can read or replace it
+[status 1]
+
+"#]],
+    );
+    fs::remove_file(&root_key).unwrap();
+    let other = DataDir::initialised();
+    fs::copy(other.path().join("data/root.key"), &root_key).unwrap();
+    let output = transcript(&data_dir.run(&["serve", "--listen", "http://127.0.0.1:0"]));
+    assert!(output.contains("error: the root key does not belong to this store"), "{output}");
+}
