@@ -178,8 +178,18 @@ impl TestBroker {
 
     /// A new key under `policy`, its material known to the test.
     pub async fn create_key(&self, policy: &Value) -> TestKey {
-        let id = KeyId::from_random_bytes(rand::random());
-        let (material_id, material): ([u8; 32], [u8; 32]) = rand::random();
+        let (material_id, material) = rand::random();
+        self.insert_key(KeyId::from_random_bytes(rand::random()), material_id, material, policy).await
+    }
+
+    /// A key of this id and material under `policy`.
+    pub async fn insert_key(
+        &self,
+        id: KeyId,
+        material_id: [u8; 32],
+        material: [u8; 32],
+        policy: &Value,
+    ) -> TestKey {
         let wrapped = self.wrap_material(id, material_id, &material).await;
         let key = Key {
             id,
