@@ -16,7 +16,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: prerequisites$(if $(KEEP),-of-clients) ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
+demo: prerequisites ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
