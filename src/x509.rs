@@ -48,10 +48,32 @@ pub enum Position {
 pub struct VerifiedPath {
     /// The leaf's public key.
     pub leaf_key: P384PublicKey,
-    /// The latest `notBefore` of the path: it does not hold earlier.
-    pub valid_from: UnixTime,
-    /// The earliest `notAfter` of the path: it does not hold later.
-    pub valid_until: UnixTime,
+    /// When all certificates of the path are valid.
+    pub validity: Validity,
+}
+
+/// A period that ends and starts with whole seconds, both of them within it (RFC 5280 section 4.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The latest `notBefore`.
+    pub not_before: UnixTime,
+    /// The earliest `notAfter`.
+    pub not_after: UnixTime,
+}
+
+impl Validity {
+    /// Whether `now` lies within the period.
+    pub fn contains(&self, now: UnixTime) -> bool {
+        (self.not_before.as_secs()..=self.not_after.as_secs()).contains(&now.as_secs())
+    }
+
+    /// The period within both.
+    fn intersect(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: self.not_after.min(other.not_after),
+        }
+    }
 }
 
 /// Why there is no path.
@@ -161,10 +183,10 @@ pub fn verify_path(
     now: UnixTime,
 ) -> Result<VerifiedPath, PathError> {
     let certificates = parse_all(leaf, ca_bundle)?;
-    let (valid_from, valid_until) = check_structure(&certificates, now)?;
+    let validity = check_structure(&certificates, now)?;
     let leaf_key = certificates.last().and_then(|(_, leaf)| p384_key(leaf)).ok_or(PathError::LeafKey)?;
     validate(leaf, ca_bundle, anchor, now)?;
-    Ok(VerifiedPath { leaf_key, valid_from, valid_until })
+    Ok(VerifiedPath { leaf_key, validity })
 }
 
 fn parse_all<'a>(
@@ -205,13 +227,12 @@ pub(crate) fn parse_certificate(der: &[u8]) -> Result<X509Certificate<'_>, Strin
     Ok(certificate)
 }
 
-/// Checks, root first, what needs no signature. Yields the window in which all certificates are valid.
+/// Checks, root first, what needs no signature. Yields the period in which all certificates are valid.
 fn check_structure(
     certificates: &[(Position, X509Certificate<'_>)],
     now: UnixTime,
-) -> Result<(UnixTime, UnixTime), PathError> {
-    let mut valid_from = UnixTime::from_ms(0);
-    let mut valid_until = UnixTime::from_ms(u64::MAX);
+) -> Result<Validity, PathError> {
+    let mut validity = Validity { not_before: UnixTime::from_ms(0), not_after: UnixTime::from_ms(u64::MAX) };
     let mut issuer: Option<&X509Certificate<'_>> = None;
     for (index, (position, certificate)) in certificates.iter().enumerate() {
         let position = *position;
@@ -222,12 +243,10 @@ fn check_structure(
         let certificates_below = certificates.len().saturating_sub(index + 1);
         check_critical_extensions(position, certificate)?;
         check_role(position, certificate, certificates_below)?;
-        let (not_before, not_after) = check_validity(position, certificate, now)?;
-        valid_from = valid_from.max(not_before);
-        valid_until = valid_until.min(not_after);
+        validity = validity.intersect(check_validity(position, certificate, now)?);
         issuer = Some(certificate);
     }
-    Ok((valid_from, valid_until))
+    Ok(validity)
 }
 
 /// [`webpki`] asks the same of every certificate but the anchor.
@@ -284,18 +303,25 @@ fn check_validity(
     position: Position,
     certificate: &X509Certificate<'_>,
     now: UnixTime,
-) -> Result<(UnixTime, UnixTime), PathError> {
+) -> Result<Validity, PathError> {
+    let validity = validity_of(certificate);
+    let Validity { not_before, not_after } = validity;
+    if validity.contains(now) {
+        Ok(validity)
+    } else if now < not_before {
+        Err(PathError::NotYetValid { position, not_before, now })
+    } else {
+        Err(PathError::Expired { position, not_after, now })
+    }
+}
+
+fn validity_of(certificate: &X509Certificate<'_>) -> Validity {
+    // A time before 1970 is as good as 1970 to whoever compares it with now.
     let at = |seconds: i64| UnixTime::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let not_before = at(certificate.validity().not_before.timestamp());
-    let not_after = at(certificate.validity().not_after.timestamp());
-    // RFC 5280 section 4.1.2.5: both ends are within the period; they name whole seconds.
-    if now.as_secs() < not_before.as_secs() {
-        return Err(PathError::NotYetValid { position, not_before, now });
+    Validity {
+        not_before: at(certificate.validity().not_before.timestamp()),
+        not_after: at(certificate.validity().not_after.timestamp()),
     }
-    if now.as_secs() > not_after.as_secs() {
-        return Err(PathError::Expired { position, not_after, now });
-    }
-    Ok((not_before, not_after))
 }
 
 fn p384_key(certificate: &X509Certificate<'_>) -> Option<P384PublicKey> {

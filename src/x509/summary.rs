@@ -2,9 +2,8 @@ use std::fmt::Write as _;
 
 use x509_parser::prelude::{X509Certificate, X509Name};
 
-use super::parse_certificate;
+use super::{Validity, parse_certificate, validity_of};
 use crate::crypto::{SHA256_LEN, sha256};
-use crate::time::UnixTime;
 
 /// What a certificate says, for people to read. Nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,10 +12,8 @@ pub struct CertificateSummary {
     pub subject: String,
     /// The subject's common name, escaped in the same way.
     pub common_name: Option<String>,
-    /// Start of the validity.
-    pub not_before: UnixTime,
-    /// End of the validity.
-    pub not_after: UnixTime,
+    /// When it is valid.
+    pub validity: Validity,
     /// `cA` of basicConstraints.
     pub is_ca: bool,
     /// `pathLenConstraint`.
@@ -36,12 +33,10 @@ impl CertificateSummary {
         let certificate = parse_certificate(der)?;
         let constraints = certificate.basic_constraints().ok().flatten().map(|found| found.value);
         let common_name = certificate.subject().iter_common_name().next();
-        let at = |seconds: i64| UnixTime::from_secs(u64::try_from(seconds).unwrap_or(0));
         Ok(Self {
             subject: printable_name(certificate.subject()),
             common_name: common_name.and_then(|name| name.as_str().ok()).map(printable),
-            not_before: at(certificate.validity().not_before.timestamp()),
-            not_after: at(certificate.validity().not_after.timestamp()),
+            validity: validity_of(&certificate),
             is_ca: constraints.is_some_and(|found| found.ca),
             path_len: constraints.and_then(|found| found.path_len_constraint),
             key_usage: key_usage(&certificate),
