@@ -95,14 +95,14 @@ fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
 
 struct Writer {
     file: File,
-    /// Up to here every line is whole and durable.
-    durable_len: u64,
+    /// A write failed and could not be taken back, so the file may end within a line.
+    may_be_torn: bool,
 }
 
 impl Writer {
     fn open(path: &Path) -> io::Result<Self> {
         let existed = path.exists();
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
         if !existed {
             let parent =
                 path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -113,29 +113,21 @@ impl Writer {
             TryLockError::WouldBlock => io::Error::other("another broker writes to it"),
             TryLockError::Error(error) => error,
         })?;
-        let length = file.metadata()?.len();
-        let mut writer = Self { durable_len: length, file: file.try_clone()? };
-        if length > 0 && !ends_with_newline(&mut file)? {
-            // A line torn by a crash stays as it is, on a line of its own; its request got no answer.
-            writer.append([b"\n".as_slice()].into_iter())?;
-        }
-        Ok(writer)
+        // A line torn by a crash stays as it is, on a line of its own; its request got no answer.
+        let may_be_torn = file.metadata()?.len() > 0;
+        Ok(Self { file, may_be_torn })
     }
 
     fn append<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<()> {
-        let lines: Vec<u8> = lines.flatten().copied().collect();
+        let is_torn = self.may_be_torn && !ends_with_newline(&mut self.file).unwrap_or(false);
+        let separator: &[u8] = if is_torn { b"\n" } else { b"" };
+        let lines: Vec<u8> = [separator].into_iter().chain(lines).flatten().copied().collect();
+        let durable_len = self.file.metadata()?.len();
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => {
-                self.durable_len += lines.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // The requests of this batch are refused, so what was written of their records must not stay.
-                self.file.set_len(self.durable_len)?;
-                Err(error)
-            }
-        }
+        // The requests of a batch that fails are refused, so what was written of their records must not stay.
+        let is_whole = written.is_ok() || self.file.set_len(durable_len).is_ok();
+        self.may_be_torn = !is_whole;
+        written
     }
 }
 
@@ -179,6 +171,20 @@ mod tests {
         let error = AuditLog::open(&path).unwrap_err().to_string();
         assert!(error.contains("another broker writes to it"), "{error}");
         drop(first);
+    }
+
+    /// A pipe takes the bytes, and then neither synchronises nor gives them back, like a file that may only grow.
+    #[test]
+    fn what_cannot_be_taken_back_is_set_apart() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let mut writer = Writer { file: File::from(std::os::fd::OwnedFd::from(pipe)), may_be_torn: false };
+        let line = |text: &'static str| [text.as_bytes()].into_iter();
+        assert!(writer.append(line("{\"n\":1}\n")).is_err());
+        assert!(writer.append(line("{\"n\":2}\n")).is_err());
+        drop(writer);
+        let mut written = String::new();
+        reader.read_to_string(&mut written).unwrap();
+        assert_eq!(written, "{\"n\":1}\n\n{\"n\":2}\n");
     }
 
     #[tokio::test]

@@ -1,0 +1,45 @@
+# What a fresh machine needs: Rust, git and make. Everything else is installed on the way, by scripts/install-prerequisites;
+# everything that is built or downloaded lies in target/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where everything goes, also on a machine whose cargo is configured to build elsewhere.
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Tools of this project alone, such as cargo-deny.
+TOOLS := $(CARGO_TARGET_DIR)/tools
+CARGO_DENY_VERSION := 0.20.2
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: prerequisites$(if $(KEEP),-of-clients) ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
+	@demo/run $(if $(KEEP),--keep)
+
+.PHONY: test
+test: lint prerequisites-of-clients ## Lint, then every test: unit, property, real clients, the README and the demo
+	cargo test --workspace --locked
+
+.PHONY: lint
+lint: prerequisites ## Format, clippy and documentation, warnings being errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## Advisories, licences, bans and sources of all dependencies (fetches RustSec's database from GitHub)
+	$< --locked check
+
+$(TOOLS)/bin/cargo-deny: | prerequisites
+	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
+
+.PHONY: prerequisites
+prerequisites:
+	@scripts/install-prerequisites build
+
+.PHONY: prerequisites-of-clients
+prerequisites-of-clients:
+	@scripts/install-prerequisites build clients

@@ -1,0 +1,237 @@
+//! A broker process with keys, credentials and attestation documents for the clients.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The principal whose credentials the clients have.
+const PARENT: &str = "arn:aws:iam::000000000000:role/parent";
+
+#[derive(Clone, Copy)]
+pub enum Transport {
+    Tls,
+    Plain,
+}
+
+/// Ends with its value.
+pub struct Broker {
+    process: Child,
+    directory: TempDir,
+    endpoint: String,
+    credential: Value,
+}
+
+impl Broker {
+    pub fn start(transport: Transport) -> Self {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let place = Place { path: directory.path() };
+        let documents = place.mint_documents();
+        let pcr0 = image_pcr0();
+        place.broker(&["init", "--tls"]);
+        let app = place.create_key("app", &policy_for_everybody_in(&pcr0));
+        let other = place.create_key("other", &policy_for_everybody_in(&pcr0));
+        let parents_only = place.create_key("parents-only", &policy_for_the_parent_in(&pcr0));
+        let disabled = place.create_key("disabled", &policy_for_everybody_in(&pcr0));
+        let permanent = place.create_credential(&[]);
+        let session = place.create_credential(&["--session-seconds", "900"]);
+        let expired = place.create_credential(&["--session-seconds", "900"]);
+
+        let (process, endpoint) = place.serve(transport);
+        let setting = json!({
+            "endpoint": endpoint,
+            "ca": place.file("data/tls/ca.pem"),
+            "database": place.file("data/keys.sqlite3"),
+            "audit_log": place.file("data/audit.jsonl"),
+            "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled},
+            "credentials": {"permanent": permanent, "session": session, "expired": expired},
+            "documents": documents,
+            "private_key": place.file("key.der"),
+            "directory": place.path,
+        });
+        fs::write(place.file("setting.json"), setting.to_string()).unwrap();
+        Self { process, directory, endpoint, credential: permanent }
+    }
+
+    /// `aws kms`, set to talk to this broker as the parent.
+    pub fn aws(&self, venv: &Path) -> Command {
+        let mut command = Command::new(venv.join("bin/aws"));
+        command
+            .args(["--output", "json", "kms"])
+            .env("AWS_ENDPOINT_URL_KMS", &self.endpoint)
+            .env("AWS_CA_BUNDLE", self.path("data/tls/ca.pem"))
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_ACCESS_KEY_ID", self.credential["AccessKeyId"].as_str().unwrap())
+            .env("AWS_SECRET_ACCESS_KEY", self.credential["SecretAccessKey"].as_str().unwrap())
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE");
+        command
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended by itself, which its log then tells.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Place<'a> {
+    path: &'a Path,
+}
+
+impl Place<'_> {
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Runs a subcommand of the broker and returns what it prints.
+    fn broker(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nitro-key-broker"));
+        output(command.arg("--data-dir").arg(self.file("data")).args(arguments))
+    }
+
+    fn create_key(&self, name: &str, policy: &Value) -> Value {
+        let file = self.file("policy.json");
+        fs::write(&file, policy.to_string()).unwrap();
+        let alias = format!("alias/{name}");
+        let printed = self.broker(&["key", "create", "--alias", &alias, "--policy", file.to_str().unwrap()]);
+        let arn = printed.trim();
+        let (prefix, id) = arn.split_once("key/").unwrap();
+        json!({"id": id, "arn": arn, "alias": alias, "alias_arn": format!("{prefix}{alias}")})
+    }
+
+    fn create_credential(&self, options: &[&str]) -> Value {
+        let arguments = [&["credential", "create", "--json", "--principal", PARENT], options].concat();
+        serde_json::from_str(&self.broker(&arguments)).unwrap()
+    }
+
+    fn serve(&self, transport: Transport) -> (Child, String) {
+        let listen = match transport {
+            Transport::Tls => "https://127.0.0.1:0",
+            Transport::Plain => "http://127.0.0.1:0",
+        };
+        let mut process = Command::new(env!("CARGO_BIN_EXE_nitro-key-broker"))
+            .arg("--data-dir")
+            .arg(self.file("data"))
+            .args(["serve", "--listen", listen, "--trust-anchor"])
+            .arg(self.file("root/root.pem"))
+            .stdout(Stdio::piped())
+            .stderr(File::create(self.file("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let endpoint = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
+            panic!("the broker does not listen: {}", fs::read_to_string(self.file("log")).unwrap())
+        });
+        (process, endpoint.to_owned())
+    }
+
+    /// Documents of a simulated enclave, all but the good one with a defect.
+    fn mint_documents(&self) -> Value {
+        let root = self.file("root");
+        output(sample().arg("development-root").arg(&root));
+        let image = format!("0={}", image_pcr0());
+        let other_image = format!("0={}", "ab".repeat(48));
+        let options: [(&str, &[&str]); 4] = [
+            ("good", &["--pcr", &image]),
+            ("other_image", &["--pcr", &other_image]),
+            ("stale", &["--pcr", &image, "--document-age", "301"]),
+            ("debug", &["--pcr", &image, "--debug-enclave"]),
+        ];
+        let mut documents = serde_json::Map::new();
+        for (name, options) in options {
+            let document = self.file(&format!("{name}.bin"));
+            let mut command = sample();
+            command.arg("--simulated-nsm").arg(&root).args(options).arg("attestation-document");
+            command.arg("--output").arg(&document);
+            if name == "good" {
+                command.arg("--private-key-out").arg(self.file("key.der"));
+            }
+            output(&mut command);
+            documents.insert(name.to_owned(), json!(document));
+        }
+        Value::Object(documents)
+    }
+}
+
+/// Whoever runs the image may obtain and decrypt data keys; the parent may have some made that it cannot read.
+fn policy_for_everybody_in(pcr0: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Enclave",
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": "*",
+                "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": pcr0}},
+            },
+            {
+                "Sid": "Parent",
+                "Effect": "Allow",
+                "Principal": {"AWS": PARENT},
+                "Action": "kms:GenerateDataKeyWithoutPlaintext",
+                "Resource": "*",
+            },
+        ],
+    })
+}
+
+/// The image is not enough: the request must be the parent's, too.
+fn policy_for_the_parent_in(pcr0: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": PARENT},
+            "Action": "kms:*",
+            "Resource": "*",
+            "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:ImageSha384": pcr0}},
+        },
+    })
+}
+
+fn image_pcr0() -> String {
+    "4b".repeat(48)
+}
+
+/// The sample's program, which belongs to another package: cargo builds it for tests of its own only.
+fn sample() -> Command {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let program = BUILT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_nitro-key-broker")).parent().unwrap();
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        output(
+            Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--locked", "--package", "enclave-sample"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .env("CARGO_TARGET_DIR", target),
+        );
+        folder.join("enclave-sample")
+    });
+    Command::new(program)
+}
+
+fn output(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
+    assert!(status.success(), "{command:?}: {status}\n{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}

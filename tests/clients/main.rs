@@ -1,0 +1,123 @@
+//! The AWS CLI and boto3 against a running broker, and what they receive opened by implementations that are not ours.
+//!
+//! What the clients do is in the Python files beside this one. Each test here runs one of them against a broker of its own,
+//! over TLS or in the clear.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod broker;
+#[path = "../support/clients.rs"]
+mod clients;
+mod envelope;
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rsa::PrivateKey;
+use rsa::pkcs8::DecodePrivateKey as _;
+use serde_json::Value;
+
+use broker::{Broker, Transport};
+
+#[test]
+fn boto3_calls_every_operation_over_tls() {
+    run_python("boto3_operations", Transport::Tls);
+}
+
+#[test]
+fn boto3_calls_every_operation_in_the_clear() {
+    run_python("boto3_operations", Transport::Plain);
+}
+
+#[test]
+fn boto3_meets_modelled_exceptions() {
+    run_python("boto3_refusals", Transport::Tls);
+}
+
+#[test]
+fn boto3_signs_or_is_nobody() {
+    run_python("boto3_callers", Transport::Tls);
+}
+
+#[test]
+fn the_aws_cli_calls_every_operation_over_tls() {
+    run_python("aws_cli", Transport::Tls);
+}
+
+#[test]
+fn the_aws_cli_calls_every_operation_in_the_clear() {
+    run_python("aws_cli", Transport::Plain);
+}
+
+/// The envelope of a fresh data key and that of its decryption hold the same bytes, for every length whose ciphertext
+/// fills its OCTET STRING in another way.
+#[test]
+fn the_rsa_crate_opens_what_the_aws_cli_receives() {
+    let venv = clients::require_venv();
+    let broker = Broker::start(Transport::Tls);
+    let private_key = PrivateKey::from_pkcs8_der(&std::fs::read(broker.path("key.der")).unwrap()).unwrap();
+    let recipient = format!(
+        "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://{}",
+        broker.path("good.bin").display()
+    );
+    for length in ["1", "15", "16", "32", "127", "991", "992", "999", "1000", "1024"] {
+        let generated = aws(
+            &venv,
+            &broker,
+            &[
+                "generate-data-key",
+                "--key-id",
+                "alias/app",
+                "--number-of-bytes",
+                length,
+                "--recipient",
+                &recipient,
+            ],
+        );
+        let ciphertext = broker.path(&format!("{length}.ciphertext"));
+        std::fs::write(&ciphertext, blob(&generated, "CiphertextBlob")).unwrap();
+        let ciphertext = format!("fileb://{}", ciphertext.display());
+        let decrypted =
+            aws(&venv, &broker, &["decrypt", "--ciphertext-blob", &ciphertext, "--recipient", &recipient]);
+
+        let [fresh, later] = [&generated, &decrypted]
+            .map(|answer| envelope::open(&blob(answer, "CiphertextForRecipient"), &private_key));
+        assert_eq!(fresh.len().to_string(), length);
+        assert_eq!(fresh, later);
+    }
+}
+
+/// Runs the tests in `tests/clients/<module>.py` against a new broker.
+fn run_python(module: &str, transport: Transport) {
+    let venv = clients::require_venv();
+    let broker = Broker::start(transport);
+    let output = Command::new(venv.join("bin/python"))
+        .args(["-m", "unittest", "--verbose", module])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients"))
+        .env("SETTING", broker.path("setting.json"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}\n{}", broker.log());
+    assert!(report.contains("\nRan ") && !report.contains("\nRan 0 "), "{report}");
+}
+
+/// What `aws kms` prints, signed by the parent's credential.
+fn aws(venv: &Path, broker: &Broker, arguments: &[&str]) -> Value {
+    let output = broker.aws(venv).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn blob(answer: &Value, member: &str) -> Vec<u8> {
+    BASE64.decode(answer[member].as_str().unwrap()).unwrap()
+}

@@ -1,0 +1,240 @@
+//! A wire tap on the whole broker: nothing that it sends, logs, records or stores holds a data key that an enclave got.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+#[path = "support/broker/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod broker;
+#[path = "support/signer.rs"]
+mod signer;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use broker::client::{Answer, Client};
+use broker::enclave::{Enclave, recipient};
+use broker::{TestBroker, open_policy, policy_on_pcr0};
+use enclave_sample::nsm::simulated::SimulatedEnclave;
+use serde_json::{Value, json};
+use signer::sign;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that left the broker in one way.
+struct Tapped {
+    from: String,
+    bytes: Vec<u8>,
+}
+
+/// A secret that must not be found, and what it is.
+struct Secret {
+    what: &'static str,
+    bytes: Vec<u8>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_leaves_the_broker_in_the_clear() {
+    let logs = Logs::capture();
+    let broker = TestBroker::start().await;
+    let enclave = Enclave::new();
+    let stranger = Enclave::measuring(SimulatedEnclave::default().with_pcr(0, [0xab; 48]));
+    let key = broker.create_key(&policy_on_pcr0(&enclave.pcr(0))).await;
+    let open_key = broker.create_key(&open_policy()).await;
+    let credential = broker.create_credential("arn:aws:iam::111122223333:role/app", Some(3600)).await;
+
+    let mut secrets = Vec::new();
+    let mut wire = Vec::new();
+    let mut client = broker.connect().await;
+    for round in 0..8 {
+        let context = json!({"round": round.to_string()});
+        let now = broker.now();
+        let attested = |members: Value| with(members, "Recipient", enclave.recipient(now));
+        let ask = json!({"KeyId": key.arn, "NumberOfBytes": 16 + round * 144, "EncryptionContext": context});
+
+        let answer = client.call("GenerateDataKey", &attested(ask.clone())).await;
+        let members = tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "data key of GenerateDataKey", bytes: enclave.open(&members) });
+        let blob = members["CiphertextBlob"].clone();
+
+        let ask_open = with(ask.clone(), "KeyId", json!(open_key.arn));
+        let answer = client.call("GenerateDataKeyWithoutPlaintext", &ask_open).await;
+        let without_plaintext = tap(&mut wire, answer).members()["CiphertextBlob"].clone();
+
+        let signed = broker::client::request(
+            "Decrypt",
+            attested(json!({"CiphertextBlob": without_plaintext, "EncryptionContext": context})).to_string(),
+        );
+        let answer = client.send(sign(signed, &credential, now).await).await;
+        let members = tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "data key without plaintext", bytes: enclave.open(&members) });
+
+        // The same asked for in every way that must not release it.
+        let open = json!({"CiphertextBlob": blob, "EncryptionContext": context});
+        let mut altered = STANDARD.decode(blob.as_str().unwrap()).unwrap();
+        *altered.last_mut().unwrap() ^= 1;
+        let mut forged = enclave.document(now);
+        let middle = forged.len() / 2;
+        forged[middle] ^= 1;
+        let old = nitro_key_broker::time::UnixTime::from_secs(now.as_secs() - 3600);
+        for (operation, members) in [
+            ("GenerateDataKey", ask.clone()),
+            ("GenerateDataKey", with(ask.clone(), "Recipient", stranger.recipient(now))),
+            ("GenerateDataKey", with(ask.clone(), "Recipient", recipient(&forged))),
+            ("GenerateDataKey", with(ask.clone(), "Recipient", recipient(b"no document"))),
+            ("GenerateDataKey", with(ask, "Recipient", enclave.recipient(old))),
+            ("GenerateDataKey", attested(json!({"KeyId": key.arn, "KeySpec": "AES_256", "DryRun": true}))),
+            ("Decrypt", open.clone()),
+            ("Decrypt", with(open.clone(), "Recipient", stranger.recipient(now))),
+            ("Decrypt", with(open.clone(), "Recipient", recipient(&forged))),
+            ("Decrypt", with(open.clone(), "Recipient", json!({"AttestationDocument": "AAAA"}))),
+            ("Decrypt", attested(with(open.clone(), "EncryptionContext", json!({})))),
+            ("Decrypt", attested(with(open.clone(), "CiphertextBlob", json!(STANDARD.encode(&altered))))),
+            ("Decrypt", attested(with(open.clone(), "KeyId", json!(open_key.arn)))),
+            ("Decrypt", attested(with(open, "DryRun", json!(true)))),
+        ] {
+            let answer = client.call(operation, &members).await;
+            let refusal = tap(&mut wire, answer).refusal();
+            assert!(refusal.starts_with("400 "), "{refusal}");
+        }
+        raw_requests(&broker, &mut wire, &mut client).await;
+    }
+
+    for (what, key) in [("material", &key), ("material of the open key", &open_key)] {
+        secrets.push(Secret { what, bytes: key.material.to_vec() });
+    }
+    let root_key = std::fs::read_to_string(broker.folder().join("root.key")).unwrap();
+    let root_key = STANDARD.decode(root_key.lines().nth(1).unwrap()).unwrap();
+    secrets.push(Secret { what: "root key", bytes: root_key });
+    secrets.push(Secret { what: "secret access key", bytes: credential.secret.into_bytes() });
+    secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
+    assert_eq!(secrets.len(), 21);
+
+    let mut tapped = wire;
+    for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {
+        let bytes = std::fs::read(broker.folder().join(file)).unwrap();
+        assert!(!bytes.is_empty(), "{file} is empty");
+        tapped.push(Tapped { from: file.to_owned(), bytes });
+    }
+    let logged = logs.take();
+    let text = String::from_utf8_lossy(&logged);
+    // The tap is on: decisions and the database's statements at the lowest level are there.
+    assert!(
+        text.contains("GenerateDataKey") && text.contains("AccessDeniedException") && text.contains("sqlx")
+    );
+    tapped.push(Tapped { from: "log".to_owned(), bytes: logged });
+
+    for secret in &secrets {
+        for place in &tapped {
+            let found = find(&place.bytes, &secret.bytes);
+            assert_eq!(found, None, "{} in {}", secret.what, place.from);
+        }
+    }
+
+    // The search finds every secret in every form, wherever it is put.
+    for secret in &secrets {
+        for (form, spelled) in spellings(&secret.bytes) {
+            let place = [b"{\"Plaintext\":\"", &spelled[..], b"\"}"].concat();
+            assert!(find(&place, &secret.bytes).is_some(), "{} as {form} was not found", secret.what);
+        }
+    }
+}
+
+/// Requests that are refused before their members are read.
+async fn raw_requests(broker: &TestBroker, wire: &mut Vec<Tapped>, client: &mut Client) {
+    for body in ["", "{", "[]", "{\"KeyId\":1}", "{\"CiphertextBlob\":\"!\"}"] {
+        let answer = client.post("Decrypt", body).await;
+        tap(wire, answer).refusal();
+    }
+    let answer = broker.connect_unix().await.post("Encrypt", "{}").await;
+    tap(wire, answer).refusal();
+}
+
+/// Keeps all of an answer, its headers too.
+fn tap(wire: &mut Vec<Tapped>, answer: Answer) -> Answer {
+    let bytes = [format!("{:?}", answer.headers).as_bytes(), &answer.body].concat();
+    wire.push(Tapped { from: format!("answer {}", wire.len()), bytes });
+    // What a reader finds behind each member's base64 is part of the wire.
+    if let Value::Object(members) = answer.json() {
+        for (name, value) in members {
+            if let Some(Ok(bytes)) = value.as_str().map(|text| STANDARD.decode(text)) {
+                wire.push(Tapped { from: format!("{name} of answer {}", wire.len()), bytes });
+            }
+        }
+    }
+    answer
+}
+
+/// The form in which `secret` stands in `place`, if it does.
+fn find(place: &[u8], secret: &[u8]) -> Option<&'static str> {
+    let found = |needle: &[u8]| place.windows(needle.len()).any(|window| window == needle);
+    spellings(secret).into_iter().find(|(_, spelled)| found(spelled)).map(|(form, _)| form)
+}
+
+fn spellings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let hex = hex::encode(secret);
+    let list = format!("{secret:?}");
+    // Padding aside, and the last character with it, which holds bits that are not the secret's.
+    let base64 = STANDARD.encode(secret).trim_end_matches('=').to_owned();
+    let base64url = URL_SAFE_NO_PAD.encode(secret);
+    vec![
+        ("raw bytes", secret.to_vec()),
+        ("the reverse", secret.iter().rev().copied().collect()),
+        ("hexadecimal", hex.clone().into_bytes()),
+        ("upper-case hexadecimal", hex.to_uppercase().into_bytes()),
+        ("base64", base64[..base64.len() - 1].as_bytes().to_vec()),
+        ("base64url", base64url[..base64url.len() - 1].as_bytes().to_vec()),
+        ("a list of numbers", list.clone().into_bytes()),
+        ("a list without spaces", list.replace(' ', "").into_bytes()),
+    ]
+}
+
+fn with(mut members: Value, name: &str, value: Value) -> Value {
+    members[name] = value;
+    members
+}
+
+/// All log output of this process at the lowest level.
+#[derive(Clone)]
+struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    fn capture() -> Self {
+        let logs = Self(Arc::default());
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(logs.clone())
+            .init();
+        logs
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Logs {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,97 @@
+//! The three operations over HTTP: what comes back, to whom, and what is refused with which exception and message.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+#[path = "support/broker/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod broker;
+
+#[path = "operations/confusion.rs"]
+mod confusion;
+#[path = "operations/dry_run.rs"]
+mod dry_run;
+#[path = "operations/evidence.rs"]
+mod evidence;
+#[path = "operations/parameters.rs"]
+mod parameters;
+#[path = "operations/released.rs"]
+mod released;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use broker::client::{Answer, Client};
+use broker::enclave::Enclave;
+use broker::{TestBroker, TestKey, open_policy};
+use serde_json::{Value, json};
+
+/// A broker with one key that everybody may use, an enclave and a connection.
+struct Stage {
+    broker: TestBroker,
+    key: TestKey,
+    enclave: Enclave,
+    client: Client,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let broker = TestBroker::start().await;
+        let key = broker.create_key(&open_policy()).await;
+        let client = broker.connect().await;
+        Self { broker, key, enclave: Enclave::new(), client }
+    }
+
+    fn recipient(&self) -> Value {
+        self.enclave.recipient(self.broker.now())
+    }
+
+    /// GenerateDataKey for 32 bytes; `changes` are laid over the members, null takes one away.
+    async fn generate(&mut self, changes: Value) -> Answer {
+        let members = json!({"KeyId": self.key.arn, "KeySpec": "AES_256", "Recipient": self.recipient()});
+        self.client.call("GenerateDataKey", &changed(members, changes)).await
+    }
+
+    async fn generate_without_plaintext(&mut self, changes: Value) -> Answer {
+        let members = json!({"KeyId": self.key.arn, "KeySpec": "AES_256"});
+        self.client.call("GenerateDataKeyWithoutPlaintext", &changed(members, changes)).await
+    }
+
+    async fn decrypt(&mut self, blob: &Value, changes: Value) -> Answer {
+        let members = json!({"CiphertextBlob": blob, "Recipient": self.recipient()});
+        self.client.call("Decrypt", &changed(members, changes)).await
+    }
+
+    /// A sealed data key and what is inside, under an encryption context.
+    async fn sealed(&mut self, context: Value) -> (Value, Vec<u8>) {
+        let members = self.generate(json!({"EncryptionContext": context})).await.members();
+        (members["CiphertextBlob"].clone(), self.enclave.open(&members))
+    }
+}
+
+fn changed(mut members: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(members.as_object_mut().unwrap().remove(name)),
+            value => members[name] = value.clone(),
+        }
+    }
+    members
+}
+
+fn names(members: &Value) -> Vec<&str> {
+    members.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn decode(blob: &Value) -> Vec<u8> {
+    STANDARD.decode(blob.as_str().unwrap()).unwrap()
+}
+
+fn encode(bytes: &[u8]) -> Value {
+    json!(STANDARD.encode(bytes))
+}

@@ -1,0 +1,329 @@
+//! The SQLite store: made once, opened again, shared by processes, and useless under another root key.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+#[path = "support/broker/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod broker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use broker::database::Database;
+use broker::enclave::Enclave;
+use broker::{ACCOUNT, NOW, REGION, TestBroker, TestKey, open_policy, parse_policy, policy_on_pcr0};
+use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
+use nitro_key_broker::keys::{
+    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
+};
+use nitro_key_broker::operations::{Broker, BrokerError};
+use nitro_key_broker::policy::PrincipalArn;
+use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
+use nitro_key_broker::store::{Credential, SqliteStore, Store, StoreError};
+use nitro_key_broker::time::UnixTime;
+use serde_json::json;
+use sqlx::Row;
+use tempfile::TempDir;
+
+struct File {
+    folder: TempDir,
+}
+
+impl File {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("keys.sqlite3")
+    }
+
+    async fn create(&self) -> SqliteStore {
+        SqliteStore::create(&self.path(), &realm(), b"check").await.unwrap()
+    }
+
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path()).await.unwrap()
+    }
+
+    async fn database(&self) -> Database {
+        Database::open(&self.path()).await
+    }
+}
+
+fn realm() -> Realm {
+    Realm::new(REGION, ACCOUNT).unwrap()
+}
+
+fn key() -> Key {
+    let id = KeyId::from_random_bytes(rand::random());
+    let material = |bytes: [u8; 32]| WrappedKeyMaterial::new(KeyMaterialId::from_bytes(bytes), vec![1, 2, 3]);
+    Key {
+        id,
+        arn: realm().key_arn(id),
+        state: KeyState::Enabled,
+        description: "Größe 'quoted' \u{0}".to_owned(),
+        created_at: UnixTime::from_ms(1_767_472_867_123),
+        policy: Arc::new(parse_policy(&open_policy())),
+        materials: vec![material(rand::random()), material(rand::random())],
+    }
+}
+
+fn identifier(key: &Key) -> KeyIdentifier {
+    KeyIdentifier::Key(key.id)
+}
+
+fn alias(name: &str) -> AliasName {
+    AliasName::parse(name).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_opening_again() {
+    let file = File::new();
+    let (key, other) = (key(), key());
+    let credential = Credential {
+        access_key_id: "ASIAEXAMPLE".to_owned(),
+        principal: PrincipalArn::parse("arn:aws:iam::111122223333:role/app").unwrap(),
+        wrapped_secret: vec![9; 60],
+        session_token_sha256: Some([7; 32]),
+        created_at: NOW,
+        expires_at: Some(UnixTime::from_ms(NOW.as_ms() + 1)),
+    };
+    let store = file.create().await;
+    store.insert_key(&key).await.unwrap();
+    store.insert_key(&other).await.unwrap();
+    store.insert_alias(&alias("alias/b"), key.id, NOW).await.unwrap();
+    store.insert_alias(&alias("alias/a"), key.id, NOW).await.unwrap();
+    store.insert_credential(&credential).await.unwrap();
+    drop(store);
+
+    let store = file.open().await;
+    assert_eq!(store.realm().await.unwrap(), realm());
+    assert_eq!(store.root_key_check().await.unwrap(), b"check");
+    for identifier in [identifier(&key), KeyIdentifier::Alias(alias("alias/a"))] {
+        let found = store.find_key(&identifier).await.unwrap().unwrap();
+        // Exhaustive, so that a new field is looked at here.
+        let Key { id, arn, state, description, created_at, policy, materials } = &found.key;
+        assert_eq!((*id, arn, *state), (key.id, &key.arn, KeyState::Enabled));
+        assert_eq!((description, *created_at), (&key.description, key.created_at));
+        assert_eq!(policy.text(), key.policy.text());
+        assert_eq!(*materials, key.materials);
+        assert_eq!(found.key.current_material(), key.materials.last());
+        assert_eq!(found.aliases, ["alias/a", "alias/b"]);
+    }
+    let found = store.find_credential("ASIAEXAMPLE").await.unwrap().unwrap();
+    assert_eq!(found.principal, credential.principal);
+    assert_eq!(found.wrapped_secret, credential.wrapped_secret);
+    assert_eq!(found.session_token_sha256, credential.session_token_sha256);
+    assert_eq!((found.created_at, found.expires_at), (credential.created_at, credential.expires_at));
+    assert!(store.find_credential("asiaexample").await.unwrap().is_none());
+    assert!(store.find_key(&KeyIdentifier::Alias(alias("alias/c"))).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_store_is_made_once_and_opened_only_where_there_is_one() {
+    let file = File::new();
+    let missing = SqliteStore::open(&file.path()).await.err().unwrap();
+    assert!(matches!(missing, StoreError::Missing(_)), "{missing}");
+    assert!(!file.path().exists(), "looking for a store made one");
+    drop(file.create().await);
+    let exists = SqliteStore::create(&file.path(), &realm(), b"other").await.err().unwrap();
+    assert!(matches!(exists, StoreError::Exists(_)), "{exists}");
+    assert_eq!(file.open().await.root_key_check().await.unwrap(), b"check");
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_not_opened() {
+    let file = File::new();
+    std::fs::write(file.path(), "not a database, and longer than the header of one".repeat(8)).unwrap();
+    let error = SqliteStore::open(&file.path()).await.err().unwrap();
+    assert!(matches!(error, StoreError::Database { doing: "opening the store", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_newer_than_this_broker_is_not_touched() {
+    let file = File::new();
+    drop(file.create().await);
+    file.database()
+        .await
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (9999, 'of the future', 1, x'00', 0)",
+        )
+        .await;
+    let error = SqliteStore::open(&file.path()).await.err().unwrap();
+    assert!(matches!(error, StoreError::Migration(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_file_is_strict_and_durable() {
+    let file = File::new();
+    let store = file.create().await;
+    let mut database = file.database().await;
+    let tables =
+        sqlx::query("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")
+            .fetch_all(database.connection())
+            .await
+            .unwrap();
+    let strict: Vec<String> =
+        tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
+    assert_eq!(strict, ["aliases", "credentials", "key_materials", "keys", "realm"]);
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
+    assert_eq!(mode, "wal");
+    drop(store);
+}
+
+#[tokio::test]
+async fn an_alias_names_one_key_that_is_there() {
+    let file = File::new();
+    let store = file.create().await;
+    let (one, two) = (key(), key());
+    store.insert_key(&one).await.unwrap();
+    store.insert_key(&two).await.unwrap();
+    store.insert_alias(&alias("alias/app"), one.id, NOW).await.unwrap();
+    for key in [&one, &two] {
+        let error = store.insert_alias(&alias("alias/app"), key.id, NOW).await.unwrap_err();
+        assert!(matches!(&error, StoreError::AliasExists(name) if name.as_str() == "alias/app"), "{error}");
+    }
+    // Names are told apart by case, as in KMS.
+    store.insert_alias(&alias("alias/App"), two.id, NOW).await.unwrap();
+    let nobody = KeyId::from_random_bytes(rand::random());
+    let error = store.insert_alias(&alias("alias/none"), nobody, NOW).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody));
+    let error = store.set_policy(nobody, &parse_policy(&open_policy())).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody));
+    let found = store.find_key(&KeyIdentifier::Alias(alias("alias/App"))).await.unwrap().unwrap();
+    assert_eq!(found.key.id, two.id);
+}
+
+#[tokio::test]
+async fn a_key_is_stored_whole_or_not_at_all() {
+    let file = File::new();
+    let store = file.create().await;
+    let (one, mut two) = (key(), key());
+    store.insert_key(&one).await.unwrap();
+    // The second version's id is taken, so the whole key is refused.
+    two.materials[1] = one.materials[0].clone();
+    assert!(store.insert_key(&two).await.is_err());
+    assert!(store.find_key(&identifier(&two)).await.unwrap().is_none());
+    let listed = store.list_keys(None, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
+async fn keys_are_listed_page_by_page_in_order() {
+    let file = File::new();
+    let store = file.create().await;
+    let mut ids = Vec::new();
+    for _ in 0..7 {
+        let key = key();
+        store.insert_key(&key).await.unwrap();
+        ids.push(key.id);
+    }
+    ids.sort();
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list_keys(after, 3).await.unwrap();
+        assert!(page.len() <= 3);
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.id);
+        listed.extend(page.iter().map(|entry| entry.key.id));
+    }
+    assert_eq!(listed, ids);
+}
+
+/// Two stores on one file stand for the broker and the command line.
+#[tokio::test]
+async fn a_change_by_another_process_is_seen_by_the_next_read() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let key = key();
+    assert!(ours.find_key(&identifier(&key)).await.unwrap().is_none());
+    theirs.insert_key(&key).await.unwrap();
+    let policy_text = async |store: &SqliteStore| {
+        store.find_key(&identifier(&key)).await.unwrap().unwrap().key.policy.text().to_owned()
+    };
+    assert_eq!(policy_text(&ours).await, open_policy().to_string());
+    for round in 0..20 {
+        let policy = policy_on_pcr0(&format!("{round:02x}").repeat(48));
+        // Now the one process changes it, now the other.
+        let (writer, reader) = if round % 2 == 0 { (&theirs, &ours) } else { (&ours, &theirs) };
+        writer.set_policy(key.id, &parse_policy(&policy)).await.unwrap();
+        assert_eq!(policy_text(reader).await, policy.to_string(), "round {round}");
+        assert_eq!(policy_text(writer).await, policy.to_string(), "round {round}");
+    }
+    theirs.insert_alias(&alias("alias/new"), key.id, NOW).await.unwrap();
+    assert_eq!(ours.find_key(&identifier(&key)).await.unwrap().unwrap().aliases, ["alias/new"]);
+}
+
+#[tokio::test]
+async fn a_policy_change_holds_from_the_next_request_on() {
+    let broker = TestBroker::start().await;
+    let enclave = Enclave::new();
+    let key = broker.create_key(&policy_on_pcr0(&enclave.pcr(0))).await;
+    let command_line = SqliteStore::open(&broker.folder().join("keys.sqlite3")).await.unwrap();
+    let mut client = broker.connect().await;
+    let members = request(&key, &enclave);
+    for _ in 0..5 {
+        client.call("GenerateDataKey", &members).await.members();
+        command_line.set_policy(key.id, &parse_policy(&policy_on_pcr0(&enclave.pcr(1)))).await.unwrap();
+        let refusal = client.call("GenerateDataKey", &members).await.refusal();
+        assert!(refusal.starts_with("400 AccessDeniedException: "), "{refusal}");
+        command_line.set_policy(key.id, &parse_policy(&policy_on_pcr0(&enclave.pcr(0)))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_root_key_of_another_store_is_refused_at_the_start() {
+    let broker = TestBroker::start().await;
+    let other = Arc::new(FileRootKey::create(&broker.folder().join("other.key")).unwrap());
+    let store = Arc::new(SqliteStore::open(&broker.folder().join("keys.sqlite3")).await.unwrap());
+    let verifier = || Verifier::new(TrustAnchors::aws().unwrap(), Requirements::default());
+    let error = Broker::new(store.clone(), other, verifier()).await.err().unwrap();
+    assert!(matches!(error, BrokerError::WrongRootKey(RootKeyError::Unwrap)), "{error}");
+    let own = Arc::new(FileRootKey::open(&broker.folder().join("root.key")).unwrap());
+    assert!(Broker::new(store, own, verifier()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_this_broker_did_not_write_is_reported_as_corrupt() {
+    for (sql, what) in [
+        ("UPDATE keys SET policy = '{\"Statement\": []}'", "key policy"),
+        ("UPDATE keys SET created_at_ms = -1", "time"),
+    ] {
+        let file = File::new();
+        let store = file.create().await;
+        let key = key();
+        store.insert_key(&key).await.unwrap();
+        file.database().await.execute(sql).await;
+        let error = store.find_key(&identifier(&key)).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { what: found, .. } if *found == what), "{error}");
+    }
+}
+
+/// A policy that another hand broke in the database denies: the broker does not fall back to an older one.
+#[tokio::test]
+async fn a_broken_policy_in_the_database_releases_nothing() {
+    let broker = TestBroker::start().await;
+    let enclave = Enclave::new();
+    let key = broker.create_key(&open_policy()).await;
+    let mut client = broker.connect().await;
+    client.call("GenerateDataKey", &request(&key, &enclave)).await.members();
+    broker.database().await.execute("UPDATE keys SET policy = '{}'").await;
+    assert_eq!(
+        client.call("GenerateDataKey", &request(&key, &enclave)).await.refusal(),
+        "500 KMSInternalException: The request failed inside the broker; its log says why."
+    );
+}
+
+fn request(key: &TestKey, enclave: &Enclave) -> serde_json::Value {
+    json!({"KeyId": key.arn, "KeySpec": "AES_256", "Recipient": enclave.recipient(NOW)})
+}
