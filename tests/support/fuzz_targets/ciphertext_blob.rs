@@ -6,13 +6,14 @@ use std::sync::{Arc, LazyLock};
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
-use aws_lc_rs::hkdf;
+use hkdf::Hkdf;
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
     BlobError, CiphertextBlob, Key, KeyId, KeyMaterial, KeyMaterialId, KeyState, Realm, open,
 };
 use nitro_key_broker::policy::{Caller, KeyPolicy, Permit, Question, decide};
 use nitro_key_broker::time::UnixTime;
+use sha2::Sha256;
 
 const MATERIAL: [u8; 32] = *b"the one key material of the fuzz";
 pub const KEY_ID: [u8; 16] = *b"\x0f\x9d\x7a\x0c\x6d\x5e\x4c\x0a\x9b\x1e\x2f\x3a\x4b\x5c\x6d\x7e";
@@ -111,16 +112,9 @@ fn opens(blob: &[u8]) -> bool {
 }
 
 fn message_cipher(nonce: &[u8; 16]) -> (Aes256Gcm, [u8; 12]) {
-    struct Length;
-    impl hkdf::KeyType for Length {
-        fn len(&self) -> usize {
-            44
-        }
-    }
-    let pseudorandom_key = hkdf::Salt::new(hkdf::HKDF_SHA256, nonce).extract(&MATERIAL);
     let info = [&b"nitro-key-broker CiphertextBlob v1\0"[..], &KEY_ID];
     let mut output = [0; 44];
-    pseudorandom_key.expand(&info, Length).unwrap().fill(&mut output).unwrap();
+    Hkdf::<Sha256>::new(Some(nonce), &MATERIAL).expand_multi_info(&info, &mut output).unwrap();
     let (key, iv) = output.split_at(32);
     (Aes256Gcm::new_from_slice(key).unwrap(), iv.try_into().unwrap())
 }
