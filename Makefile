@@ -29,6 +29,10 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
+.PHONY: bench
+bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
+	cargo bench --locked --bench broker --bench load
+
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Advisories, licences, bans and sources of all dependencies (fetches RustSec's database from GitHub)
 	$< --locked check

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
-use crate::audit::{AuditEvent, AuditLog, Outcome, Subject, Unrecorded};
+use crate::audit::{AuditEvent, AuditLog, ExpectedRecord, Outcome, Subject, Unrecorded};
 use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
@@ -48,6 +48,7 @@ impl Api {
 
     /// Answers one request: carries it out, records it, and only then shows the result.
     async fn answer(&self, request: &ReceivedRequest) -> Response {
+        let expected = self.audit.expect();
         let now = (self.clock)();
         let request_id = random_uuid();
         let mut event = AuditEvent::new(Subject {
@@ -58,7 +59,7 @@ impl Api {
             user_agent: http::user_agent(&request.headers),
         });
         let result = self.carry_out(request, now, &mut event).await;
-        match self.record(event, result).await {
+        match self.record(expected, event, result).await {
             Ok(value) => success_response(&request_id, &value),
             Err(error) => error_response(&request_id, &error),
         }
@@ -114,7 +115,12 @@ impl Api {
     }
 
     /// Makes the record durable and gives out the result; without a record there is none.
-    async fn record(&self, event: AuditEvent, result: Result<Value, ApiError>) -> Result<Value, ApiError> {
+    async fn record(
+        &self,
+        expected: ExpectedRecord<'_>,
+        event: AuditEvent,
+        result: Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
         let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::Allowed);
         let error = result.as_ref().err().map(|error| (error.exception(), error.message()));
         let line = event.to_line(
@@ -126,7 +132,7 @@ impl Api {
         );
         log_decision(&event, outcome, error);
         let answer: Answer = Unrecorded::new(result);
-        match self.audit.record(line).await {
+        match expected.record(line).await {
             Ok(recorded) => answer.release(recorded),
             Err(error) => Err(ApiError::internal(&error)),
         }
@@ -149,7 +155,8 @@ impl Handler for Api {
 fn log_decision(event: &AuditEvent, outcome: Outcome, error: Option<(&str, &str)>) {
     let Subject { request_id, operation, source, .. } = event.subject();
     match error {
-        None => tracing::info!(request_id, operation, source, "{outcome:?}"),
+        // The audit log has it; here it would cost a write a request.
+        None => tracing::debug!(request_id, operation, source, "{outcome:?}"),
         // Not a field called message, which would be written without escapes: it quotes what the caller sent.
         Some((exception, reason)) => {
             tracing::info!(request_id, operation, source, exception, reason, "{outcome:?}");

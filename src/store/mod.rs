@@ -27,7 +27,7 @@ pub struct KeyEntry {
 
 /// The store's one interface.
 ///
-/// A change is durable when its call returns, and every later read sees it, also a change by another process.
+/// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Whose keys these are.
