@@ -16,7 +16,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: prerequisites$(if $(KEEP),-of-clients) ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
+demo: prerequisites ## Seal and open a file through a broker, watch it refuse, verify a real document (KEEP=1: keep the broker up)
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
@@ -28,6 +28,10 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+.PHONY: bench
+bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
+	cargo bench --locked --bench broker --bench load
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Advisories, licences, bans and sources of all dependencies (fetches RustSec's database from GitHub)

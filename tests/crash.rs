@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 #[path = "support/process.rs"]
+#[allow(dead_code, reason = "others use the rest")]
 mod process;
 
 use std::collections::HashMap;

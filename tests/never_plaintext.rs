@@ -189,8 +189,8 @@ fn spellings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("the reverse", secret.iter().rev().copied().collect()),
         ("hexadecimal", hex.clone().into_bytes()),
         ("upper-case hexadecimal", hex.to_uppercase().into_bytes()),
-        ("base64", base64[..base64.len() - 1].as_bytes().to_vec()),
-        ("base64url", base64url[..base64url.len() - 1].as_bytes().to_vec()),
+        ("base64", base64.as_bytes()[..base64.len() - 1].to_vec()),
+        ("base64url", base64url.as_bytes()[..base64url.len() - 1].to_vec()),
         ("a list of numbers", list.clone().into_bytes()),
         ("a list without spaces", list.replace(' ', "").into_bytes()),
     ]

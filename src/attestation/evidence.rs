@@ -5,7 +5,7 @@ use super::recipient_key::RecipientKey;
 use super::trust_anchor::TrustAnchor;
 use crate::time::UnixTime;
 
-/// What a genuine, fresh document says. Only [`super::verify`] makes one.
+/// What a genuine, fresh document says. Only [`super::verify()`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedEvidence {
     module_id: String,

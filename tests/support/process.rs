@@ -93,6 +93,10 @@ impl BrokerProcess {
         Client::over_tcp(self.address).await
     }
 
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
