@@ -114,6 +114,15 @@ impl<'a> Reader<'a> {
         Ok(Entries { remaining })
     }
 
+    /// The head of a map of definite length; read its entries while [`Entries::next`] says so.
+    ///
+    /// # Errors
+    /// When the next item is anything else.
+    pub fn definite_map(&mut self) -> Result<Entries, CborError> {
+        self.expect(Type::Map, "a definite map")?;
+        self.map()
+    }
+
     /// A definite byte string, borrowed from the input.
     ///
     /// # Errors
@@ -286,6 +295,8 @@ mod tests {
     fn indefinite_strings_and_other_types_are_refused() {
         assert!(matches!(Reader::new(&[0x5f, 0x41, 0, 0xff]).bytes(), Err(CborError::UnexpectedType { .. })));
         assert!(matches!(Reader::new(&[0x9f, 0xff]).array(), Err(CborError::UnexpectedType { .. })));
+        let definite_map = Reader::new(&[0xbf, 0xff]).definite_map();
+        assert!(matches!(definite_map.unwrap_err(), CborError::UnexpectedType { offset: 0, .. }));
         assert!(matches!(Reader::new(&[0x20]).unsigned(), Err(CborError::UnexpectedType { .. })));
         assert_eq!(Reader::new(&[0x61, 0xff]).text(), Err(CborError::Malformed { offset: 0 }));
     }

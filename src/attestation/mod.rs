@@ -24,7 +24,7 @@
 
 mod error;
 mod evidence;
-mod path_memo;
+mod memo;
 mod payload;
 mod pcr;
 mod recipient_key;
@@ -33,7 +33,7 @@ mod verify;
 
 pub use error::{Error, Step};
 pub use evidence::{AttestedRecipient, VerifiedEvidence};
-pub use path_memo::PathMemo;
+pub use memo::MemoSize;
 pub use payload::PayloadError;
 pub use pcr::{PCR_COUNT, PCR_LEN, Pcr, Pcrs};
 pub use recipient_key::{RecipientKey, RecipientKeyError};
