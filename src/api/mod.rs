@@ -9,11 +9,10 @@ mod http;
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use serde_json::Value;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
-use crate::audit::{AuditEvent, AuditLog, Outcome, Subject, Unrecorded};
+use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded};
 use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
@@ -21,6 +20,7 @@ use crate::operations::{
     Broker, Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
+use crate::text::shorten;
 use crate::time::UnixTime;
 
 /// Where the time comes from. The system clock in production; a test may hold it still.
@@ -36,7 +36,7 @@ pub struct Api {
 }
 
 /// What came of a request, before anybody may see it.
-type Answer = Unrecorded<Result<Value, ApiError>>;
+type Answer = Unrecorded<Result<Vec<u8>, ApiError>>;
 
 impl Api {
     /// An endpoint over `broker` that records in `audit`.
@@ -48,18 +48,19 @@ impl Api {
 
     /// Answers one request: carries it out, records it, and only then shows the result.
     async fn answer(&self, request: &ReceivedRequest) -> Response {
+        let expected = self.audit.expect();
         let now = (self.clock)();
         let request_id = random_uuid();
         let mut event = AuditEvent::new(Subject {
             request_id: request_id.clone(),
             time: now,
-            operation: target_operation(&request.headers).unwrap_or("Unknown").chars().take(64).collect(),
+            operation: target_operation(&request.headers).map_or_else(|| "Unknown".to_owned(), shorten),
             source: source(&request.peer.address),
             user_agent: http::user_agent(&request.headers),
         });
         let result = self.carry_out(request, now, &mut event).await;
-        match self.record(event, result).await {
-            Ok(value) => success_response(&request_id, &value),
+        match self.record(expected, event, result).await {
+            Ok(body) => success_response(&request_id, body),
             Err(error) => error_response(&request_id, &error),
         }
     }
@@ -69,7 +70,7 @@ impl Api {
         request: &ReceivedRequest,
         now: UnixTime,
         event: &mut AuditEvent,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Vec<u8>, ApiError> {
         let body = request.body.as_ref().map_err(|error| ApiError::from(*error))?;
         let operation = http::check_target(request)?;
         let raw = RawRequest {
@@ -106,27 +107,32 @@ impl Api {
         members: &Json,
         invocation: &Invocation,
         event: &mut AuditEvent,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Vec<u8>, ApiError> {
         let operation = O::parse(&Members::of_request(members)?)?;
         event.set_request_parameters(operation.audit_parameters());
         let response = operation.run(&self.broker, invocation, event).await?;
-        serde_json::to_value(response).map_err(|error| ApiError::internal(&error))
+        serde_json::to_vec(&response).map_err(|error| ApiError::internal(&error))
     }
 
     /// Makes the record durable and gives out the result; without a record there is none.
-    async fn record(&self, event: AuditEvent, result: Result<Value, ApiError>) -> Result<Value, ApiError> {
+    async fn record(
+        &self,
+        expected: ExpectedRecord<'_>,
+        event: AuditEvent,
+        result: Result<Vec<u8>, ApiError>,
+    ) -> Result<Vec<u8>, ApiError> {
         let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::Allowed);
         let error = result.as_ref().err().map(|error| (error.exception(), error.message()));
-        let line = event.to_line(
-            self.broker.realm(),
+        let ending = Ending {
             outcome,
             error,
-            &self.configured_trust_anchors,
-            &random_uuid(),
-        );
+            configured_trust_anchors: &self.configured_trust_anchors,
+            event_id: &random_uuid(),
+        };
+        let line = event.to_line(self.broker.realm(), ending).map_err(|error| ApiError::internal(&error))?;
         log_decision(&event, outcome, error);
         let answer: Answer = Unrecorded::new(result);
-        match self.audit.record(line).await {
+        match expected.record(line).await {
             Ok(recorded) => answer.release(recorded),
             Err(error) => Err(ApiError::internal(&error)),
         }
@@ -149,7 +155,8 @@ impl Handler for Api {
 fn log_decision(event: &AuditEvent, outcome: Outcome, error: Option<(&str, &str)>) {
     let Subject { request_id, operation, source, .. } = event.subject();
     match error {
-        None => tracing::info!(request_id, operation, source, "{outcome:?}"),
+        // The audit log has it; here it would cost a write a request.
+        None => tracing::debug!(request_id, operation, source, "{outcome:?}"),
         // Not a field called message, which would be written without escapes: it quotes what the caller sent.
         Some((exception, reason)) => {
             tracing::info!(request_id, operation, source, exception, reason, "{outcome:?}");

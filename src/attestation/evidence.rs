@@ -7,7 +7,7 @@ use super::recipient_key::{RecipientKey, RecipientKeyError};
 use super::trust_anchor::TrustAnchor;
 use crate::time::UnixTime;
 
-/// What a genuine, fresh document says. Only [`super::verify`] makes one. A clone shares the values.
+/// What a genuine, fresh document says. Only [`super::verify()`] makes one. A clone shares the values.
 #[derive(Clone, Debug)]
 pub struct VerifiedEvidence {
     claims: Arc<Claims>,

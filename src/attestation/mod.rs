@@ -1,6 +1,6 @@
 //! Is this evidence genuine? The verifier of Nitro attestation documents.
 //!
-//! [`verify`] takes the bytes of a document to [`VerifiedEvidence`], the only proof of attestation that the rest of
+//! [`verify()`] takes the bytes of a document to [`VerifiedEvidence`], the only proof of attestation that the rest of
 //! the broker accepts. It follows the published process (`attestation_process.md` of aws-nitro-enclaves-nsm-api) and
 //! then asks what that leaves to the relying party: is the document fresh, and is the enclave in debug mode?
 //!

@@ -2,7 +2,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,14 +15,23 @@ use super::Recorded;
 const QUEUE_LEN: usize = 4096;
 /// Records that one synchronisation makes durable at most.
 const MAX_BATCH: usize = 1024;
+/// How long a record waits for those of other requests that are being carried out, to be made durable together.
+const GATHERING_TIME: Duration = Duration::from_millis(2);
 
 /// The audit log: a file of JSON lines to which records are only appended.
 ///
 /// One thread writes. It takes every record that waits, appends them in one write and synchronises once for all, so
-/// the cost of durability is shared by the requests of one moment.
+/// the cost of durability is shared by the requests of one moment. A request that is alone waits for nobody.
 #[derive(Debug)]
 pub struct AuditLog {
     sender: mpsc::Sender<Entry>,
+    expected: Arc<AtomicUsize>,
+}
+
+/// A request that will leave a record; see [`AuditLog::expect`].
+#[derive(Debug)]
+pub struct ExpectedRecord<'l> {
+    log: &'l AuditLog,
 }
 
 #[derive(Debug)]
@@ -57,11 +69,19 @@ impl AuditLog {
             |error: io::Error| AuditError::Open { path: path.to_owned(), problem: error.to_string() };
         let writer = Writer::open(path).map_err(open_error)?;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
+        let expected = Arc::new(AtomicUsize::new(0));
+        let expected_by_writer = Arc::clone(&expected);
         thread::Builder::new()
             .name("audit-log".to_owned())
-            .spawn(move || write_batches(writer, receiver))
+            .spawn(move || write_batches(writer, receiver, &expected_by_writer))
             .map_err(open_error)?;
-        Ok(Self { sender })
+        Ok(Self { sender, expected })
+    }
+
+    /// Announces a record at the start of its request, so that records of the same moment wait for one another.
+    pub fn expect(&self) -> ExpectedRecord<'_> {
+        self.expected.fetch_add(1, Ordering::Relaxed);
+        ExpectedRecord { log: self }
     }
 
     /// Appends one line, with its line end, and returns when it is on disk.
@@ -69,15 +89,39 @@ impl AuditLog {
     /// # Errors
     /// When it is not.
     pub async fn record(&self, line: Vec<u8>) -> Result<Recorded, AuditError> {
+        self.expect().record(line).await
+    }
+}
+
+impl ExpectedRecord<'_> {
+    /// Appends one line, with its line end, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn record(self, line: Vec<u8>) -> Result<Recorded, AuditError> {
         let (done, durable) = oneshot::channel();
-        self.sender.send(Entry { line, done }).await.map_err(|_| AuditError::Closed)?;
+        self.log.sender.send(Entry { line, done }).await.map_err(|_| AuditError::Closed)?;
         durable.await.map_err(|_| AuditError::Closed)?
     }
 }
 
-fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
+impl Drop for ExpectedRecord<'_> {
+    fn drop(&mut self) {
+        self.log.expected.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>, expected: &AtomicUsize) {
     let mut batch = Vec::new();
     while receiver.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        if expected.load(Ordering::Relaxed) > batch.len() {
+            thread::sleep(GATHERING_TIME);
+            while batch.len() < MAX_BATCH
+                && let Ok(entry) = receiver.try_recv()
+            {
+                batch.push(entry);
+            }
+        }
         let written = writer.append(batch.iter().map(|entry| entry.line.as_slice()));
         for entry in batch.drain(..) {
             let answer = match &written {
@@ -121,7 +165,7 @@ impl Writer {
     fn append<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<()> {
         let is_torn = self.may_be_torn && !ends_with_newline(&mut self.file).unwrap_or(false);
         let separator: &[u8] = if is_torn { b"\n" } else { b"" };
-        let lines: Vec<u8> = [separator].into_iter().chain(lines).flatten().copied().collect();
+        let lines = [separator].into_iter().chain(lines).collect::<Vec<_>>().concat();
         let durable_len = self.file.metadata()?.len();
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         // The requests of a batch that fails are refused, so what was written of their records must not stay.

@@ -198,7 +198,7 @@ impl Recipient {
         let document = recipient.blob("AttestationDocument", Self::DOCUMENT_LEN)?;
         algorithm.ok_or_else(|| recipient.missing("KeyEncryptionAlgorithm"))?;
         let document = document.ok_or_else(|| recipient.missing("AttestationDocument"))?;
-        Ok(Some(Self { attestation_document: document.to_vec() }))
+        Ok(Some(Self { attestation_document: document }))
     }
 
     pub(super) fn audit_parameters(&self) -> Value {

@@ -6,7 +6,7 @@ mod credential;
 mod sqlite;
 
 pub use credential::{Credential, credential_wrapping_context};
-pub use sqlite::SqliteStore;
+pub use sqlite::{MAX_STALENESS, SqliteStore};
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct KeyEntry {
 
 /// The store's one interface.
 ///
-/// A change is durable when its call returns, and every later read sees it, also a change by another process.
+/// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Whose keys these are.

@@ -255,8 +255,7 @@ async fn a_file_name_in_place_of_the_document_says_what_to_type() {
             format!(
                 "400 ValidationException: Recipient.AttestationDocument holds the text {text:?} instead of a \
                  document: the AWS CLI reads no file in its shorthand syntax with `=`; write --recipient \
-                 KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://FILE (CLI v1 and v2), or \
-                 pass JSON"
+                 KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://FILE"
             )
         );
     }

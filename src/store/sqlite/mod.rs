@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
@@ -23,10 +23,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Keys or credentials remembered at most, all dropped when there would be more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
 
+/// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
+/// a change finds it in force, also in another process: a read that still misses it began before it was reported.
+pub const MAX_STALENESS: Duration = Duration::from_millis(25);
+
 /// The embedded store: one SQLite file.
 ///
-/// Reads are answered from memory while SQLite's `data_version` says that no other connection, in this process or in
-/// another, has changed the file; so a policy that the command line changes holds from the next request on.
+/// Reads are answered from memory as long as SQLite's `data_version` said within [`MAX_STALENESS`] that no other
+/// connection, in this process or in another, has changed the file.
 pub struct SqliteStore {
     pool: SqlitePool,
     /// Reads only; its `data_version` changes with every commit of any other connection.
@@ -38,6 +42,8 @@ pub struct SqliteStore {
 #[derive(Default)]
 struct Cache {
     data_version: i64,
+    /// When the last look for changes began.
+    looked_at: Option<Instant>,
     keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
     credentials: HashMap<String, Arc<Credential>>,
 }
@@ -89,6 +95,7 @@ impl SqliteStore {
 
     /// Forgets what is cached if anything was written since, and yields the version that what is read now belongs to.
     async fn refresh_cache(&self, observer: &mut PoolConnection<Sqlite>) -> Result<i64, StoreError> {
+        let looked_at = Some(Instant::now());
         let data_version: i64 = sqlx::query_scalar("PRAGMA data_version")
             .fetch_one(&mut **observer)
             .await
@@ -97,8 +104,23 @@ impl SqliteStore {
             if cache.data_version != data_version {
                 *cache = Cache { data_version, ..Cache::default() };
             }
+            cache.looked_at = looked_at;
         });
         Ok(data_version)
+    }
+
+    /// What `look` finds in the cache, if the cache counts as current.
+    fn cached<T>(&self, look: impl FnOnce(&Cache) -> Option<T>) -> Option<T> {
+        self.with_cache(|cache| {
+            let is_current = cache.looked_at.is_some_and(|looked_at| looked_at.elapsed() < MAX_STALENESS);
+            if is_current { look(cache) } else { None }
+        })
+    }
+
+    /// Lets every reader come to look for changes again.
+    async fn let_readers_notice(&self) {
+        self.with_cache(|cache| cache.looked_at = None);
+        tokio::time::sleep(MAX_STALENESS).await;
     }
 
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
@@ -175,6 +197,9 @@ impl Store for SqliteStore {
     }
 
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
+        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
+            return Ok(Some(found));
+        }
         let mut observer = self.observer.lock().await;
         let data_version = self.refresh_cache(&mut observer).await?;
         if let Some(found) = self.with_cache(|cache| cache.keys.get(identifier).cloned()) {
@@ -233,7 +258,9 @@ impl Store for SqliteStore {
             .await
             .map_err(doing)?;
         }
-        transaction.commit().await.map_err(doing)
+        transaction.commit().await.map_err(doing)?;
+        self.let_readers_notice().await;
+        Ok(())
     }
 
     async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError> {
@@ -244,7 +271,10 @@ impl Store for SqliteStore {
             .execute(&self.pool)
             .await;
         match inserted {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.let_readers_notice().await;
+                Ok(())
+            }
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Err(StoreError::AliasExists(name.clone()))
             }
@@ -262,7 +292,11 @@ impl Store for SqliteStore {
             .execute(&self.pool)
             .await
             .map_err(while_doing("replacing a policy"))?;
-        if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NoSuchKey(key)) }
+        if updated.rows_affected() != 1 {
+            return Err(StoreError::NoSuchKey(key));
+        }
+        self.let_readers_notice().await;
+        Ok(())
     }
 
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {
@@ -289,10 +323,14 @@ impl Store for SqliteStore {
         .execute(&self.pool)
         .await
         .map_err(while_doing("adding a credential"))?;
+        self.let_readers_notice().await;
         Ok(())
     }
 
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError> {
+        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
+            return Ok(Some(found));
+        }
         let mut observer = self.observer.lock().await;
         let data_version = self.refresh_cache(&mut observer).await?;
         if let Some(found) = self.with_cache(|cache| cache.credentials.get(access_key_id).cloned()) {

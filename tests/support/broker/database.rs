@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nitro_key_broker::store::MAX_STALENESS;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
@@ -17,6 +18,8 @@ impl Database {
     pub async fn execute(&mut self, sql: &str) {
         let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut self.0).await.unwrap();
         assert!(done.rows_affected() > 0, "nothing was changed by {sql}");
+        // A change behind the store's back owes its readers the wait that the store itself observes.
+        tokio::time::sleep(MAX_STALENESS).await;
     }
 
     pub fn connection(&mut self) -> &mut SqliteConnection {
