@@ -176,6 +176,16 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// The encoding of the next item, whatever it is, in any well-formed encoding. For looking at, not for judging.
+    ///
+    /// # Errors
+    /// When the item is not well-formed.
+    pub fn any_item(&mut self) -> Result<&'a [u8], CborError> {
+        let offset = self.offset();
+        self.decoder.skip().map_err(|error| read_error(&error, offset))?;
+        Ok(self.decoder.input().get(offset..self.offset()).unwrap_or_default())
+    }
+
     /// Requires that nothing is left.
     ///
     /// # Errors
@@ -302,6 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn any_item_yields_its_encoding_and_no_more() {
+        for item in [&[0xa1, 0x01, 0x38, 0x22][..], &[0x9f, 0x61, b'a', 0xff], &[0xc0, 0x18, 0x01], &[0xf6]] {
+            let input = [item, &[0x05]].concat();
+            let mut reader = Reader::new(&input);
+            assert_eq!(reader.any_item(), Ok(item));
+            assert_eq!(reader.unsigned(), Ok(5));
+        }
+        let nested = vec![0x81; 10_000];
+        assert_eq!(Reader::new(&nested).any_item(), Err(CborError::UnexpectedEnd { offset: 0 }));
+    }
+
+    #[test]
     fn what_is_left_over_is_counted() {
         let mut reader = Reader::new(&[0x01, 0x02, 0x03]);
         reader.unsigned().unwrap();
@@ -330,6 +352,7 @@ mod tests {
             let _ = Reader::new(&input).unsigned();
             let _ = Reader::new(&input).array();
             let _ = Reader::new(&input).tag();
+            let _ = Reader::new(&input).any_item();
             let mut reader = Reader::new(&input);
             if let Ok(mut entries) = reader.map() {
                 while let Ok(true) = entries.next(&mut reader) {

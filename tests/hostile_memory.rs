@@ -253,9 +253,9 @@ fn hostile_cms() {
         0x30, 0x80, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03, 0xa0, 0x80, 0x30, 0x80,
         0x02, 0x01, 0x02,
     ];
-    let filled = |head: &[u8], item: &[u8]| {
-        // All layers end, so that what is in them is looked at.
-        let ends = [0; 16];
+    // All `layers` end, so that what is in them is looked at.
+    let filled = |layers: usize, head: &[u8], item: &[u8]| {
+        let ends = [0, 0].repeat(layers);
         let room = limit - outer.len() - head.len() - ends.len();
         [&outer, head, &item.repeat(room / item.len()), &ends].concat()
     };
@@ -263,9 +263,9 @@ fn hostile_cms() {
         ("nested", [0x30, 0x80].repeat(limit / 2)),
         ("a claim of 4 GiB", vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0x00]),
         ("a recipients' claim of 4 GiB", [&outer[..], &[0x31, 0x84, 0xff, 0xff, 0xff, 0xff]].concat()),
-        ("many recipients", filled(&[0x31, 0x80], &[0xa1, 0x00])),
-        ("many recipients of key transport", filled(&[0x31, 0x80], &[0x30, 0x00])),
-        ("many segments", filled(&[0x31, 0x80, 0x30, 0x80, 0x02, 0x01, 0x02, 0xa0, 0x80], &[0x04, 0x00])),
+        ("many recipients", filled(4, &[0x31, 0x80], &[0xa1, 0x00])),
+        ("many recipients of key transport", filled(4, &[0x31, 0x80], &[0x30, 0x00])),
+        ("many segments", filled(6, &[0x31, 0x80, 0x30, 0x80, 0x02, 0x01, 0x02, 0xa0, 0x80], &[0x04, 0x00])),
         ("too long", vec![0x30; BODY_LEN]),
     ] {
         assert_peak(what, 64 * KIB, || {
@@ -309,7 +309,13 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         bundle.extend(long_bytes(1024).repeat(usize::from(count)));
         bundle
     };
+    let (_, hostile) = self::certificates().swap_remove(1);
+    let mut hostile_bundle = vec![0x88];
+    for certificate in std::iter::once(MINTED.root()).chain(std::iter::repeat_n(hostile, 7)) {
+        hostile_bundle.extend(minicbor::to_vec(minicbor::bytes::ByteVec::from(certificate)).unwrap());
+    }
     vec![
+        ("hostile certificates below the root", with_field("cabundle", &hostile_bundle)),
         ("a payload's claim of 4 GiB", padded(&[SIGN1_HEAD, &[0x5a, 0xff, 0xff, 0xff, 0xff]].concat())),
         (
             "a payload's claim of 8 EiB",

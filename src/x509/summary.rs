@@ -29,7 +29,7 @@ impl CertificateSummary {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn of(der: &[u8]) -> Result<Self, String> {
+    pub fn parse(der: &[u8]) -> Result<Self, String> {
         let certificate = parse_certificate(der)?;
         let constraints = certificate.basic_constraints().ok().flatten().map(|found| found.value);
         let common_name = certificate.subject().iter_common_name().next();

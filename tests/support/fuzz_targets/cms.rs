@@ -37,7 +37,7 @@ pub fn run(input: &[u8]) {
 }
 
 /// Iv and ciphertext of a ContentInfo, wherever their octets are segmented.
-fn iv_and_content(input: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub fn iv_and_content(input: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (content_info, rest) = Node::read(input, 0)?;
     let enveloped_data = content_info.child(1)?.child(0)?;
     let recipients = enveloped_data.children()?.iter().position(|child| child.identifier == 0x31)?;
