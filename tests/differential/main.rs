@@ -18,6 +18,9 @@ mod differences;
 mod document;
 mod mutation;
 mod peers;
+#[path = "../support/peers.rs"]
+#[allow(dead_code, reason = "the measurements use the rest")]
+mod program;
 #[path = "../support/recorded.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod recorded;
@@ -39,6 +42,8 @@ use serde_json::{Value, json};
 const MUTATIONS: usize = 4000;
 /// The changes that leave a document genuine: `s` may be negated, and the tag of COSE_Sign1 may stand in front.
 const ACCEPTED_CHANGES: [&str; 2] = ["mutated/signature_other_s", "mutated/tag_18"];
+/// The root of this vector is longer than the one in the peer's code, whose place it would take.
+const NOT_ASKED: [&str; 1] = ["minted/path_root_with_unknown_critical_extension"];
 
 #[test]
 fn no_verdict_differs_from_a_peers_without_a_known_reason() {
@@ -51,6 +56,7 @@ fn no_verdict_differs_from_a_peers_without_a_known_reason() {
 
     let accepted: Vec<&str> = outcome.accepted_changes.iter().map(String::as_str).collect();
     assert_eq!(accepted, ACCEPTED_CHANGES);
+    assert_eq!(Vec::from_iter(&outcome.not_asked), NOT_ASKED);
     let present = cases.iter().map(|case| case.name.clone()).collect();
     differences::compare(&outcome.differences, &present);
     let agreements: Vec<String> =
@@ -65,6 +71,7 @@ struct Outcome {
     differences: BTreeMap<Difference, String>,
     verdicts: BTreeMap<&'static str, usize>,
     accepted_changes: BTreeSet<String>,
+    not_asked: BTreeSet<String>,
 }
 
 /// Judges the cases on all processors, those of one root after the other.
@@ -94,7 +101,10 @@ fn judge(case: &Case, peers: &mut Peers, outcome: &Mutex<Outcome>) {
     }
     for peer in Peer::ALL {
         let Some(part) = peer.part_of(&ours) else { continue };
-        let theirs = peers.judge(peer, case);
+        let Some(theirs) = peers.judge(peer, case) else {
+            outcome.lock().unwrap().not_asked.insert(case.name.clone());
+            continue;
+        };
         if let (Peer::SerdeCbor, "accepted", Ok(evidence)) = (peer, theirs.verdict, &ours) {
             assert_says_the_same(evidence, &serde_json::from_str(&theirs.detail).unwrap(), &case.name);
         }
