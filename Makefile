@@ -11,6 +11,7 @@ export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TOOLS := $(CARGO_TARGET_DIR)/tools
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MUTANTS_VERSION := 27.1.0
 
 .PHONY: help
 help: ## Say what can be made
@@ -21,18 +22,40 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients ## Lint, then every test: unit, property, real clients, the README and the demo
+test: lint prerequisites-of-clients peers ## Lint, then every test: unit, property, real clients, other verifiers, the README and the demo
 	cargo test --workspace --locked
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
+	cargo fmt --manifest-path differential/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
 bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
 	cargo bench --locked --bench broker --bench load
+
+.PHONY: differential
+differential: peers ## Compare the verifier with published ones, two decoders and OpenSSL (part of `make test`)
+	cargo test --locked --test differential
+
+.PHONY: bench-peers
+bench-peers: peers ## Measure the verifier beside published ones, in one run
+	cargo bench --locked --bench peers
+
+# Other people's verifiers, which tests and measurements ask: a workspace of its own, with a lock file of its own.
+.PHONY: peers
+peers:
+	@scripts/install-prerequisites build peers
+	cd differential && CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/differential cargo build --release --locked
+
+.PHONY: mutants
+mutants: $(TOOLS)/bin/cargo-mutants | prerequisites ## Break a module in every way and see that a test fails (MODULE=cose, …; hours for all)
+	@scripts/mutants $(MODULE)
+
+$(TOOLS)/bin/cargo-mutants: | prerequisites
+	cargo install cargo-mutants --locked --version $(CARGO_MUTANTS_VERSION) --root $(TOOLS)
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Advisories, licences, bans and sources of all dependencies (fetches RustSec's database from GitHub)
