@@ -9,6 +9,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "../enclave-sample/tests/support/envelope.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod envelope;
+#[path = "support/fuzz_seeds.rs"]
+mod fuzz_seeds;
 #[path = "support/fuzz_targets/mod.rs"]
 #[allow(dead_code, reason = "the fuzzer uses the rest")]
 mod fuzz_targets;
@@ -123,5 +128,27 @@ fn every_target_is_complete() {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/fuzz_targets/{name}.rs"));
         assert!(program.exists(), "{} is missing", program.display());
         assert!(!inputs("fuzz/seeds", name).is_empty(), "{name} has no seeds");
+    }
+}
+
+/// Seeds of documents that the generator no longer makes would end at the first check.
+#[test]
+fn the_seeds_are_those_of_the_generator() {
+    let all = fuzz_seeds::all();
+    for target in fuzz_targets::ALL {
+        let committed = inputs("fuzz/seeds", target.name);
+        let mut generated: Vec<_> = all.iter().filter(|seed| seed.target == target.name).collect();
+        generated.sort_by_key(|seed| &seed.name);
+        let names = |(path, _): &(PathBuf, _)| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let expected: Vec<&str> = generated.iter().map(|seed| &*seed.name).collect();
+        assert_eq!(committed.iter().map(names).collect::<Vec<_>>(), expected);
+        for ((path, input), seed) in committed.iter().zip(&generated) {
+            // The encryption of an envelope's key is randomised.
+            assert!(
+                target.name == "cms" || *input == seed.input,
+                "{}: run cargo run --example mint_fuzz_seeds -- fuzz/seeds",
+                path.display()
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::fuzz_targets::cose::SIGNED;
 use crate::fuzz_targets::genuine::{MINTED, RECORDED, certificates_of, field, payload_of};
 use crate::fuzz_targets::{ciphertext_blob, cms, path, sigv4};
 use crate::mint::cbor::{Cbor, bytes};
-use crate::mint::vectors::{self, Layer, NOW_MS, Vector};
+use crate::mint::vectors::{self, NOW_MS, Vector};
 use crate::mint::{self, PROTECTED_ES384};
 
 /// A file of `fuzz/seeds`.
@@ -40,6 +40,34 @@ const DOCUMENTS: [&str; 6] = [
     "cose_kid_in_unprotected",
     "cose_signature_95_bytes",
     "cose_unprotected_indefinite_map",
+];
+
+/// The vectors whose TBSCertificates, signed again, are a seed.
+const PATHS: [&str; 24] = [
+    "accepted_indefinite_map",
+    "accepted_unknown_extension_not_critical",
+    "path_instance_below_an_instance",
+    "path_instance_key_usage_malformed",
+    "path_instance_without_key_cert_sign",
+    "path_leaf_algorithm_sha512",
+    "path_leaf_expired",
+    "path_leaf_key_compressed",
+    "path_leaf_key_usage_not_shortest",
+    "path_leaf_on_p256",
+    "path_leaf_serial_not_shortest",
+    "path_leaf_version_1",
+    "path_leaf_without_digital_signature",
+    "path_regional_authority_key_identifier_malformed",
+    "path_regional_is_no_ca",
+    "path_regional_missing",
+    "path_regional_path_length_exceeded",
+    "path_regional_path_length_negative",
+    "path_regional_twice",
+    "path_two_levels_swapped",
+    "path_zonal_issuer_renamed",
+    "path_zonal_not_yet_valid",
+    "path_zonal_with_unknown_critical_extension",
+    "path_zonal_without_basic_constraints",
 ];
 
 /// Every seed; the same from every run, but for the envelopes, whose key encryption is randomised.
@@ -102,20 +130,13 @@ fn paths(vectors: &[Vector]) -> Vec<Seed> {
     let genuine = payload_of(&MINTED.mint());
     let now = UnixTime::from_ms(NOW_MS);
     let minted = seed("path", "minted".to_owned(), path_input(0, now, &certificates_of(&genuine)));
-    let to_sign = vectors
-        .iter()
-        .filter(|vector| vector.layer == Layer::Path || vector.name() == "accepted_indefinite_map")
-        .filter(|vector| !vector.own_root)
-        // Every third: they differ little from one another.
-        .step_by(3)
-        .filter_map(|vector| {
-            let certificates = certificates_of(&payload_of(&vector.document.mint()));
-            let tbs: Vec<Vec<u8>> =
-                certificates.iter().skip(1).map(|der| tbs_of(der)).collect::<Option<_>>()?;
-            let root = std::iter::once(Vec::new());
-            let pieces: Vec<Vec<u8>> = root.chain(tbs).collect();
-            Some(seed("path", format!("tbs_{}", vector.name()), path_input(1, now, &pieces)))
-        });
+    let to_sign = named(vectors, &PATHS).filter_map(|vector| {
+        let certificates = certificates_of(&payload_of(&vector.document.mint()));
+        let tbs: Vec<Vec<u8>> = certificates.iter().skip(1).map(|der| tbs_of(der)).collect::<Option<_>>()?;
+        let root = std::iter::once(Vec::new());
+        let pieces: Vec<Vec<u8>> = root.chain(tbs).collect();
+        Some(seed("path", format!("tbs_{}", vector.name()), path_input(1, now, &pieces)))
+    });
     recorded.chain([minted]).chain(to_sign).collect()
 }
 
