@@ -10,7 +10,7 @@ use crate::x509::{CertificateSummary, Position};
 
 /// What a document claims, for people to look at. Anyone can write such bytes: nothing of it is proven.
 ///
-/// It reads what [`super::verify`] would refuse for its envelope, such as the unsigned documents of an emulator, and it
+/// It reads what [`super::verify()`] would refuse for its envelope, such as the unsigned documents of an emulator, and it
 /// is of no use to the rest of the broker: no evidence and no recipient comes out of it.
 ///
 /// ```compile_fail
