@@ -20,7 +20,7 @@ use x509_parser::oid_registry::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
-use crate::crypto::P384PublicKey;
+use crate::crypto::{P384PublicKey, sha256};
 use crate::time::UnixTime;
 
 pub use summary::CertificateSummary;
@@ -182,6 +182,10 @@ pub fn verify_path(
     anchor: &[u8],
     now: UnixTime,
 ) -> Result<VerifiedPath, PathError> {
+    let root = ca_bundle.first().copied().unwrap_or_default();
+    if root != anchor {
+        return Err(PathError::UntrustedRoot { actual_sha256: sha256(&[root]) });
+    }
     let certificates = parse_all(leaf, ca_bundle)?;
     let validity = check_structure(&certificates, now)?;
     let leaf_key = certificates.last().and_then(|(_, leaf)| p384_key(leaf)).ok_or(PathError::LeafKey)?;
