@@ -1,7 +1,7 @@
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::ApiError;
 use crate::server::{ReceivedRequest, Response};
@@ -51,14 +51,14 @@ pub(super) fn user_agent(headers: &HeaderMap) -> Option<String> {
     Some(text.chars().take(SHOWN_CHARACTERS).collect())
 }
 
-pub(super) fn success_response(request_id: &str, value: &Value) -> Response {
-    json_response(StatusCode::OK, request_id, value)
+pub(super) fn success_response(request_id: &str, body: Vec<u8>) -> Response {
+    json_response(StatusCode::OK, request_id, body.into())
 }
 
 /// The body that every AWS client reads: `__type` and `message`.
 pub(super) fn error_response(request_id: &str, error: &ApiError) -> Response {
     let body = json!({"__type": error.exception(), "message": error.message()});
-    let mut response = json_response(error.status(), request_id, &body);
+    let mut response = json_response(error.status(), request_id, body.to_string().into());
     if error.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
@@ -72,8 +72,8 @@ pub(super) fn text_response(status: StatusCode, text: &'static str) -> Response 
     response
 }
 
-fn json_response(status: StatusCode, request_id: &str, body: &Value) -> Response {
-    let mut response = Response::new(Bytes::from(body.to_string()));
+fn json_response(status: StatusCode, request_id: &str, body: Bytes) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(AWS_JSON_1_1));

@@ -9,7 +9,6 @@ mod http;
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use serde_json::Value;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
@@ -36,7 +35,10 @@ pub struct Api {
 }
 
 /// What came of a request, before anybody may see it.
-type Answer = Unrecorded<Result<Value, ApiError>>;
+type Answer = Unrecorded<Result<ResponseBody, ApiError>>;
+
+/// The members of a response as JSON.
+type ResponseBody = Vec<u8>;
 
 impl Api {
     /// An endpoint over `broker` that records in `audit`.
@@ -60,7 +62,7 @@ impl Api {
         });
         let result = self.carry_out(request, now, &mut event).await;
         match self.record(expected, event, result).await {
-            Ok(value) => success_response(&request_id, &value),
+            Ok(body) => success_response(&request_id, body),
             Err(error) => error_response(&request_id, &error),
         }
     }
@@ -70,7 +72,7 @@ impl Api {
         request: &ReceivedRequest,
         now: UnixTime,
         event: &mut AuditEvent,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<ResponseBody, ApiError> {
         let body = request.body.as_ref().map_err(|error| ApiError::from(*error))?;
         let operation = http::check_target(request)?;
         let raw = RawRequest {
@@ -107,11 +109,11 @@ impl Api {
         members: &Json,
         invocation: &Invocation,
         event: &mut AuditEvent,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<ResponseBody, ApiError> {
         let operation = O::parse(&Members::of_request(members)?)?;
         event.set_request_parameters(operation.audit_parameters());
         let response = operation.run(&self.broker, invocation, event).await?;
-        serde_json::to_value(response).map_err(|error| ApiError::internal(&error))
+        serde_json::to_vec(&response).map_err(|error| ApiError::internal(&error))
     }
 
     /// Makes the record durable and gives out the result; without a record there is none.
@@ -119,17 +121,13 @@ impl Api {
         &self,
         expected: ExpectedRecord<'_>,
         event: AuditEvent,
-        result: Result<Value, ApiError>,
-    ) -> Result<Value, ApiError> {
+        result: Result<ResponseBody, ApiError>,
+    ) -> Result<ResponseBody, ApiError> {
         let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::Allowed);
         let error = result.as_ref().err().map(|error| (error.exception(), error.message()));
-        let line = event.to_line(
-            self.broker.realm(),
-            outcome,
-            error,
-            &self.configured_trust_anchors,
-            &random_uuid(),
-        );
+        let line = event
+            .to_line(self.broker.realm(), outcome, error, &self.configured_trust_anchors, &random_uuid())
+            .map_err(|error| ApiError::internal(&error))?;
         log_decision(&event, outcome, error);
         let answer: Answer = Unrecorded::new(result);
         match expected.record(line).await {

@@ -39,7 +39,8 @@ pub struct Subject {
 }
 
 /// What verified evidence says about the enclave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct RecipientFacts(Map<String, Value>);
 
 /// One record, with the field names of CloudTrail (CloudTrail user guide, *Record contents*; KMS developer guide,
@@ -102,6 +103,9 @@ impl AuditEvent {
 
     /// The whole record as one line of JSON. `error` is the exception and message that the caller reads;
     /// `configured_trust_anchors` are the roots that evidence may lead to beside that of AWS.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON; there is then no record.
     pub fn to_line(
         &self,
         realm: &Realm,
@@ -109,45 +113,37 @@ impl AuditEvent {
         error: Option<(&str, &str)>,
         configured_trust_anchors: &[String],
         event_id: &str,
-    ) -> Vec<u8> {
-        let mut decision = self.decision.clone();
-        decision.insert("outcome".to_owned(), json!(outcome));
-        let mut additional = Map::new();
-        if let Some(RecipientFacts(facts)) = &self.recipient {
-            additional.insert("recipient".to_owned(), Value::Object(facts.clone()));
-        }
-        additional.insert("decision".to_owned(), Value::Object(decision));
-        if !configured_trust_anchors.is_empty() {
-            additional.insert("configuredTrustAnchors".to_owned(), json!(configured_trust_anchors));
-        }
-        let record = json!({
-            "eventVersion": "1.11",
-            "userIdentity": self.user_identity(),
-            "eventTime": UnixTime::from_secs(self.subject.time.as_secs()).to_string(),
-            "eventSource": "kms.amazonaws.com",
-            "eventName": self.subject.operation,
-            "awsRegion": realm.region(),
-            "sourceIPAddress": self.subject.source,
-            "userAgent": self.subject.user_agent,
-            "errorCode": error.map(|(code, _)| code),
-            "errorMessage": error.map(|(_, message)| message),
-            "requestParameters": self.request_parameters,
-            "responseElements": null,
-            "additionalEventData": additional,
-            "requestID": self.subject.request_id,
-            "eventID": event_id,
-            "readOnly": true,
-            "resources": self.key.iter().map(|arn| json!({
-                "accountId": realm.account(), "type": "AWS::KMS::Key", "ARN": arn.as_str(),
-            })).collect::<Vec<_>>(),
-            "eventType": "AwsApiCall",
-            "managementEvent": true,
-            "recipientAccountId": realm.account(),
-            "eventCategory": "Management",
-        });
-        let mut line = record.to_string().into_bytes();
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        let record = Record {
+            event_version: "1.11",
+            user_identity: self.user_identity(),
+            event_time: UnixTime::from_secs(self.subject.time.as_secs()).to_string(),
+            event_source: "kms.amazonaws.com",
+            event_name: &self.subject.operation,
+            aws_region: realm.region(),
+            source_ip_address: &self.subject.source,
+            user_agent: self.subject.user_agent.as_deref(),
+            error_code: error.map(|(code, _)| code),
+            error_message: error.map(|(_, message)| message),
+            request_parameters: &self.request_parameters,
+            response_elements: (),
+            additional_event_data: AdditionalEventData {
+                recipient: self.recipient.as_ref(),
+                decision: Decision { outcome, explanations: &self.decision },
+                configured_trust_anchors,
+            },
+            request_id: &self.subject.request_id,
+            event_id,
+            read_only: true,
+            resources: self.key.iter().map(|arn| Resource::of(arn, realm)).collect(),
+            event_type: "AwsApiCall",
+            management_event: true,
+            recipient_account_id: realm.account(),
+            event_category: "Management",
+        };
+        let mut line = serde_json::to_vec(&record)?;
         line.push(b'\n');
-        line
+        Ok(line)
     }
 
     fn user_identity(&self) -> Value {
@@ -161,6 +157,70 @@ impl AuditEvent {
                 "accessKeyId": self.access_key_id,
             }),
         }
+    }
+}
+
+/// The record as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'r> {
+    event_version: &'static str,
+    user_identity: Value,
+    event_time: String,
+    event_source: &'static str,
+    event_name: &'r str,
+    aws_region: &'r str,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip_address: &'r str,
+    user_agent: Option<&'r str>,
+    error_code: Option<&'r str>,
+    error_message: Option<&'r str>,
+    request_parameters: &'r Value,
+    /// Always null, as CloudTrail has it for answers that hold keys.
+    response_elements: (),
+    additional_event_data: AdditionalEventData<'r>,
+    #[serde(rename = "requestID")]
+    request_id: &'r str,
+    #[serde(rename = "eventID")]
+    event_id: &'r str,
+    read_only: bool,
+    resources: Vec<Resource<'r>>,
+    event_type: &'static str,
+    management_event: bool,
+    recipient_account_id: &'r str,
+    event_category: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdditionalEventData<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'r RecipientFacts>,
+    decision: Decision<'r>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    configured_trust_anchors: &'r [String],
+}
+
+#[derive(Serialize)]
+struct Decision<'r> {
+    outcome: Outcome,
+    #[serde(flatten)]
+    explanations: &'r Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Resource<'r> {
+    #[serde(rename = "accountId")]
+    account_id: &'r str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(rename = "ARN")]
+    arn: &'r str,
+}
+
+impl<'r> Resource<'r> {
+    fn of(arn: &'r KeyArn, realm: &'r Realm) -> Self {
+        Self { account_id: realm.account(), kind: "AWS::KMS::Key", arn: arn.as_str() }
     }
 }
 

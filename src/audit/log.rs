@@ -165,7 +165,7 @@ impl Writer {
     fn append<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<()> {
         let is_torn = self.may_be_torn && !ends_with_newline(&mut self.file).unwrap_or(false);
         let separator: &[u8] = if is_torn { b"\n" } else { b"" };
-        let lines: Vec<u8> = [separator].into_iter().chain(lines).flatten().copied().collect();
+        let lines = [separator].into_iter().chain(lines).collect::<Vec<_>>().concat();
         let durable_len = self.file.metadata()?.len();
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         // The requests of a batch that fails are refused, so what was written of their records must not stay.
