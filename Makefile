@@ -10,6 +10,7 @@ export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Tools of this project alone, such as cargo-deny.
 TOOLS := $(CARGO_TARGET_DIR)/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 
 .PHONY: help
 help: ## Say what can be made
@@ -39,6 +40,15 @@ deny: $(TOOLS)/bin/cargo-deny ## Advisories, licences, bans and sources of all d
 
 $(TOOLS)/bin/cargo-deny: | prerequisites
 	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
+
+.PHONY: fuzz
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz each parser for SECONDS_PER_TARGET=60 seconds and count the executions (with a nightly toolchain)
+	@scripts/install-prerequisites build fuzz
+	@PATH="$(TOOLS)/bin:$$PATH" fuzz/run $(TARGETS)
+
+$(TOOLS)/bin/cargo-fuzz: | prerequisites
+	@echo 'fuzz: installing cargo-fuzz $(CARGO_FUZZ_VERSION) into $(TOOLS)'
+	cargo install cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS)
 
 .PHONY: prerequisites
 prerequisites:

@@ -114,6 +114,15 @@ impl<'a> Reader<'a> {
         Ok(Entries { remaining })
     }
 
+    /// The head of a map of definite length; read its entries while [`Entries::next`] says so.
+    ///
+    /// # Errors
+    /// When the next item is anything else.
+    pub fn definite_map(&mut self) -> Result<Entries, CborError> {
+        self.expect(Type::Map, "a definite map")?;
+        self.map()
+    }
+
     /// A definite byte string, borrowed from the input.
     ///
     /// # Errors
@@ -165,6 +174,16 @@ impl<'a> Reader<'a> {
         let value = self.decoder.u64().map_err(|error| read_error(&error, offset))?;
         self.require_shortest(offset, value, 0)?;
         Ok(value)
+    }
+
+    /// The encoding of the next item, whatever it is, in any well-formed encoding. For looking at, not for judging.
+    ///
+    /// # Errors
+    /// When the item is not well-formed.
+    pub fn any_item(&mut self) -> Result<&'a [u8], CborError> {
+        let offset = self.offset();
+        self.decoder.skip().map_err(|error| read_error(&error, offset))?;
+        Ok(self.decoder.input().get(offset..self.offset()).unwrap_or_default())
     }
 
     /// Requires that nothing is left.
@@ -286,8 +305,22 @@ mod tests {
     fn indefinite_strings_and_other_types_are_refused() {
         assert!(matches!(Reader::new(&[0x5f, 0x41, 0, 0xff]).bytes(), Err(CborError::UnexpectedType { .. })));
         assert!(matches!(Reader::new(&[0x9f, 0xff]).array(), Err(CborError::UnexpectedType { .. })));
+        let definite_map = Reader::new(&[0xbf, 0xff]).definite_map();
+        assert!(matches!(definite_map.unwrap_err(), CborError::UnexpectedType { offset: 0, .. }));
         assert!(matches!(Reader::new(&[0x20]).unsigned(), Err(CborError::UnexpectedType { .. })));
         assert_eq!(Reader::new(&[0x61, 0xff]).text(), Err(CborError::Malformed { offset: 0 }));
+    }
+
+    #[test]
+    fn any_item_yields_its_encoding_and_no_more() {
+        for item in [&[0xa1, 0x01, 0x38, 0x22][..], &[0x9f, 0x61, b'a', 0xff], &[0xc0, 0x18, 0x01], &[0xf6]] {
+            let input = [item, &[0x05]].concat();
+            let mut reader = Reader::new(&input);
+            assert_eq!(reader.any_item(), Ok(item));
+            assert_eq!(reader.unsigned(), Ok(5));
+        }
+        let nested = vec![0x81; 10_000];
+        assert_eq!(Reader::new(&nested).any_item(), Err(CborError::UnexpectedEnd { offset: 0 }));
     }
 
     #[test]
@@ -319,6 +352,7 @@ mod tests {
             let _ = Reader::new(&input).unsigned();
             let _ = Reader::new(&input).array();
             let _ = Reader::new(&input).tag();
+            let _ = Reader::new(&input).any_item();
             let mut reader = Reader::new(&input);
             if let Ok(mut entries) = reader.map() {
                 while let Ok(true) = entries.next(&mut reader) {

@@ -28,6 +28,21 @@ pub struct UnverifiedSign1<'a> {
     payload: &'a [u8],
 }
 
+/// A COSE_Sign1 of any form, taken apart to be looked at. Nothing of it is verified, nor verifiable from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sign1Parts<'a> {
+    /// The tag in front.
+    pub tag: Option<u64>,
+    /// What the protected byte string holds.
+    pub protected: &'a [u8],
+    /// The encoding of the unprotected header.
+    pub unprotected: &'a [u8],
+    /// What the payload's byte string holds.
+    pub payload: &'a [u8],
+    /// The signature, of any length.
+    pub signature: &'a [u8],
+}
+
 /// Why bytes are not a COSE_Sign1 of the accepted form, or not signed by the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CoseError {
@@ -117,6 +132,32 @@ impl<'a> UnverifiedSign1<'a> {
             .get_payload::<AwsLcSha384>(Some(&Es384Key(key)))
             .map_err(|_| CoseError::SignatureMismatch)?;
         if payload == self.payload { Ok(self.payload) } else { Err(CoseError::SignatureMismatch) }
+    }
+}
+
+impl<'a> Sign1Parts<'a> {
+    /// Takes the whole input apart.
+    ///
+    /// # Errors
+    /// When it is no array of four with byte strings where a COSE_Sign1 has them.
+    pub fn parse(encoded: &'a [u8]) -> Result<Self, CoseError> {
+        let mut reader = Reader::new(encoded);
+        let tag = reader.tag()?;
+        match reader.array()? {
+            4 => {}
+            actual => return Err(CoseError::ArrayLength { actual }),
+        }
+        let protected = reader.bytes()?;
+        let unprotected = reader.any_item()?;
+        let payload = reader.bytes()?;
+        let signature = reader.bytes()?;
+        reader.finish()?;
+        Ok(Self { tag, protected, unprotected, payload, signature })
+    }
+
+    /// Whether the protected header is the one that is accepted, `{alg: ES384}`.
+    pub fn is_es384(&self) -> bool {
+        self.protected == PROTECTED_ES384
     }
 }
 

@@ -6,9 +6,13 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::text::shorten;
+
+/// Values in one text at most, counting objects and arrays with all that is in them. Each takes several times the two
+/// bytes that its text needs at least; a key policy of 32,768 bytes, the most that KMS allows, holds no more than this.
+const MAX_VALUES: usize = 16_384;
 
 /// A JSON value, objects in the order of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +46,12 @@ pub enum JsonError {
         /// The parser's words, with the place.
         problem: String,
     },
+    /// More values than any request or policy has.
+    #[error("the JSON has more than {limit} values")]
+    TooManyValues {
+        /// The most that are read.
+        limit: usize,
+    },
     /// An object has a member twice.
     #[error("the name {name:?} is repeated in the object at {}", Shown(.path))]
     RepeatedName {
@@ -64,12 +74,12 @@ impl Json {
     /// Reads the whole input as one value. Nesting is bounded by serde_json at 128 levels.
     ///
     /// # Errors
-    /// When it is not JSON, something follows it, or a name is repeated in an object.
+    /// When it is not JSON, something follows it, it has too many values, or a name is repeated in an object.
     pub fn parse(input: &[u8]) -> Result<Self, JsonError> {
-        let json: Self = serde_json::from_slice(input).map_err(|error| JsonError::Syntax {
-            line: error.line(),
-            column: error.column(),
-            problem: error.to_string(),
+        let json = Self::parse_bounded(input).map_err(|error| match error.classify() {
+            // Data of any type is read, so all there is to refuse in it is its amount.
+            serde_json::error::Category::Data => JsonError::TooManyValues { limit: MAX_VALUES },
+            _ => JsonError::Syntax { line: error.line(), column: error.column(), problem: error.to_string() },
         })?;
         json.refuse_repeated_names(&Path::ROOT)?;
         Ok(json)
@@ -85,6 +95,14 @@ impl Json {
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
+    }
+
+    fn parse_bounded(input: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut values_left = MAX_VALUES;
+        let mut deserializer = serde_json::Deserializer::from_slice(input);
+        let json = JsonSeed { values_left: &mut values_left }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(json)
     }
 
     fn refuse_repeated_names(&self, path: &Path<'_>) -> Result<(), JsonError> {
@@ -107,15 +125,22 @@ impl Json {
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+/// Reads one value and what is in it, as long as there may be more.
+struct JsonSeed<'b> {
+    values_left: &'b mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for JsonSeed<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        *self.values_left =
+            self.values_left.checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        deserializer.deserialize_any(self)
     }
 }
 
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
+impl<'de> Visitor<'de> for JsonSeed<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,7 +177,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(JsonSeed { values_left: &mut *self.values_left })? {
             items.push(item);
         }
         Ok(Json::Array(items))
@@ -160,8 +185,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        while let Some(name) = map.next_key()? {
+            let value = map.next_value_seed(JsonSeed { values_left: &mut *self.values_left })?;
+            members.push((name, value));
         }
         Ok(Json::Object(members))
     }
@@ -224,7 +250,7 @@ fn is_plain(name: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Json, JsonError};
+    use super::{Json, JsonError, MAX_VALUES};
 
     #[test]
     fn repeated_names_are_refused_at_every_depth() {
@@ -245,6 +271,22 @@ mod tests {
         assert!(Json::parse(b"{} {}").is_err());
         assert_eq!(Json::parse(b"1e3"), Ok(Json::OtherNumber));
         assert_eq!(Json::parse(b"18446744073709551615"), Ok(Json::OtherNumber));
+    }
+
+    #[test]
+    fn no_more_values_are_read_than_the_limit() {
+        let zeros = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        let members = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| format!("\"{n}\":{{}}")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        for form in [&zeros as &dyn Fn(usize) -> String, &members] {
+            assert!(Json::parse(form(MAX_VALUES - 1).as_bytes()).is_ok());
+            assert_eq!(
+                Json::parse(form(MAX_VALUES).as_bytes()),
+                Err(JsonError::TooManyValues { limit: MAX_VALUES })
+            );
+        }
     }
 
     proptest! {

@@ -2,22 +2,37 @@
 //!
 //! [`webpki`] validates the path: names, signatures, validity, `pathLenConstraint`, critical extensions. It looks at no
 //! keyUsage and may choose its own order, so what it leaves open is checked here first: the certificates are exactly
-//! one path in the order root → … → issuer of the leaf, every CA may sign certificates, and the leaf may sign data.
+//! one path in the order root → … → issuer of the leaf, every CA may sign certificates, and the leaf may sign data and no
+//! certificates. Before that, each certificate must be in DER to the letter: [`webpki`] and [`x509_parser`] are each lax
+//! in places, in the extensions above all.
+
+mod der;
+mod summary;
 
 use std::fmt;
 
 use webpki::aws_lc_rs::ECDSA_P384_SHA384;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::{
+    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS,
+};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use crate::crypto::P384PublicKey;
 use crate::time::UnixTime;
 
+pub use summary::CertificateSummary;
+
 /// `id-ecPublicKey`, RFC 5480 section 2.1.1.
 const EC_PUBLIC_KEY: Oid<'static> = oid!(1.2.840.10045.2.1);
 /// `secp384r1`, RFC 5480 section 2.1.1.1.
 const SECP384R1: Oid<'static> = oid!(1.3.132.0.34);
+
+/// The extensions whose meaning is looked at, here or by [`webpki`]; no other may be critical (RFC 5280 section 4.2).
+const PROCESSED_EXTENSIONS: [Oid<'static>; 3] =
+    [OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS];
 
 /// Where in a document a certificate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +48,32 @@ pub enum Position {
 pub struct VerifiedPath {
     /// The leaf's public key.
     pub leaf_key: P384PublicKey,
-    /// The latest `notBefore` of the path: it does not hold earlier.
-    pub valid_from: UnixTime,
-    /// The earliest `notAfter` of the path: it does not hold later.
-    pub valid_until: UnixTime,
+    /// When all certificates of the path are valid.
+    pub validity: Validity,
+}
+
+/// A period that ends and starts with whole seconds, both of them within it (RFC 5280 section 4.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The latest `notBefore`.
+    pub not_before: UnixTime,
+    /// The earliest `notAfter`.
+    pub not_after: UnixTime,
+}
+
+impl Validity {
+    /// Whether `now` lies within the period.
+    pub fn contains(&self, now: UnixTime) -> bool {
+        (self.not_before.as_secs()..=self.not_after.as_secs()).contains(&now.as_secs())
+    }
+
+    /// The period within both.
+    fn intersect(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: self.not_after.min(other.not_after),
+        }
+    }
 }
 
 /// Why there is no path.
@@ -90,6 +127,20 @@ pub enum PathError {
         /// `keyCertSign` for a CA, `digitalSignature` for the leaf.
         expected: &'static str,
     },
+    /// A certificate may do what its place forbids: sign certificates without being a CA (RFC 5280 section 4.2.1.9).
+    #[error("{position} is no CA and has keyUsage keyCertSign")]
+    KeyCertSignWithoutCa {
+        /// Which certificate.
+        position: Position,
+    },
+    /// A certificate has a critical extension that nobody looks at.
+    #[error("{position} has the critical extension {oid}, which is not understood")]
+    CriticalExtension {
+        /// Which certificate.
+        position: Position,
+        /// The extension, in dotted form.
+        oid: String,
+    },
     /// The leaf's key is not one on P-384.
     #[error("the leaf's public key is not an uncompressed point on P-384")]
     LeafKey,
@@ -113,7 +164,7 @@ pub enum PathError {
         /// The time of the decision.
         now: UnixTime,
     },
-    /// Path validation refuses: a signature, an algorithm, an unknown critical extension, …
+    /// Path validation refuses: a signature, an algorithm, a name constraint, …
     #[error("path validation refuses: {0}")]
     Validation(webpki::Error),
     /// Path validation found another path than the one presented.
@@ -132,10 +183,10 @@ pub fn verify_path(
     now: UnixTime,
 ) -> Result<VerifiedPath, PathError> {
     let certificates = parse_all(leaf, ca_bundle)?;
-    let (valid_from, valid_until) = check_structure(&certificates, now)?;
+    let validity = check_structure(&certificates, now)?;
     let leaf_key = certificates.last().and_then(|(_, leaf)| p384_key(leaf)).ok_or(PathError::LeafKey)?;
     validate(leaf, ca_bundle, anchor, now)?;
-    Ok(VerifiedPath { leaf_key, valid_from, valid_until })
+    Ok(VerifiedPath { leaf_key, validity })
 }
 
 fn parse_all<'a>(
@@ -150,25 +201,38 @@ fn parse_all<'a>(
 }
 
 fn parse(position: Position, der: &[u8]) -> Result<X509Certificate<'_>, PathError> {
-    let malformed = |problem: String| PathError::Malformed { position, problem };
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|error| malformed(format!("not DER: {error}")))?;
-    if !rest.is_empty() {
-        return Err(malformed(format!("{} bytes follow it", rest.len())));
-    }
+    parse_certificate(der).map_err(|problem| PathError::Malformed { position, problem })
+}
+
+/// Reads the whole input as one X.509 v3 certificate in DER, or says what is wrong with it.
+pub(crate) fn parse_certificate(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    der::check(der).map_err(|error| format!("not DER: {error}"))?;
+    let (_, certificate) =
+        X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
     if certificate.version() != X509Version::V3 {
-        return Err(malformed(format!("version {}", certificate.version())));
+        return Err(format!("version {}", certificate.version()));
+    }
+    certificate.extensions_map().map_err(|_| "an extension stands twice".to_owned())?;
+    for extension in certificate.extensions() {
+        let refuse = |problem: &dyn fmt::Display| format!("extension {}: {problem}", extension.oid);
+        match extension.parsed_extension() {
+            // RFC 5280 section 4.2: ignored where it is not critical, and refused later where it is.
+            ParsedExtension::UnsupportedExtension { .. } => continue,
+            ParsedExtension::ParseError { error } => return Err(refuse(error)),
+            ParsedExtension::KeyUsage(_) => der::check_named_bits(extension.value),
+            _ => der::check(extension.value),
+        }
+        .map_err(|error| refuse(&error))?;
     }
     Ok(certificate)
 }
 
-/// Checks, root first, what needs no signature. Yields the window in which all certificates are valid.
+/// Checks, root first, what needs no signature. Yields the period in which all certificates are valid.
 fn check_structure(
     certificates: &[(Position, X509Certificate<'_>)],
     now: UnixTime,
-) -> Result<(UnixTime, UnixTime), PathError> {
-    let mut valid_from = UnixTime::from_ms(0);
-    let mut valid_until = UnixTime::from_ms(u64::MAX);
+) -> Result<Validity, PathError> {
+    let mut validity = Validity { not_before: UnixTime::from_ms(0), not_after: UnixTime::from_ms(u64::MAX) };
     let mut issuer: Option<&X509Certificate<'_>> = None;
     for (index, (position, certificate)) in certificates.iter().enumerate() {
         let position = *position;
@@ -177,13 +241,24 @@ fn check_structure(
             return Err(PathError::IssuerName { position });
         }
         let certificates_below = certificates.len().saturating_sub(index + 1);
+        check_critical_extensions(position, certificate)?;
         check_role(position, certificate, certificates_below)?;
-        let (not_before, not_after) = check_validity(position, certificate, now)?;
-        valid_from = valid_from.max(not_before);
-        valid_until = valid_until.min(not_after);
+        validity = validity.intersect(check_validity(position, certificate, now)?);
         issuer = Some(certificate);
     }
-    Ok((valid_from, valid_until))
+    Ok(validity)
+}
+
+/// [`webpki`] asks the same of every certificate but the anchor.
+fn check_critical_extensions(position: Position, certificate: &X509Certificate<'_>) -> Result<(), PathError> {
+    let unknown = certificate
+        .extensions()
+        .iter()
+        .find(|extension| extension.critical && !PROCESSED_EXTENSIONS.contains(&extension.oid));
+    match unknown {
+        Some(extension) => Err(PathError::CriticalExtension { position, oid: extension.oid.to_string() }),
+        None => Ok(()),
+    }
 }
 
 fn check_role(
@@ -199,11 +274,16 @@ fn check_role(
     if actual != expected {
         return Err(PathError::BasicConstraints { position, expected, actual });
     }
+    // RFC 5280 section 4.2.1.9 gives it no meaning without cA.
+    if !actual && constraints.is_some_and(|found| found.path_len_constraint.is_some()) {
+        return Err(malformed("pathLenConstraint without cA"));
+    }
     let usage = certificate.key_usage().map_err(|_| malformed("keyUsage"))?.map(|found| found.value);
     if position == Position::Leaf {
-        return match usage.is_some_and(|found| found.digital_signature()) {
-            true => Ok(()),
-            false => Err(PathError::KeyUsage { position, expected: "digitalSignature" }),
+        return match usage {
+            Some(found) if found.key_cert_sign() => Err(PathError::KeyCertSignWithoutCa { position }),
+            Some(found) if found.digital_signature() => Ok(()),
+            _ => Err(PathError::KeyUsage { position, expected: "digitalSignature" }),
         };
     }
     if !usage.is_some_and(|found| found.key_cert_sign()) {
@@ -223,18 +303,25 @@ fn check_validity(
     position: Position,
     certificate: &X509Certificate<'_>,
     now: UnixTime,
-) -> Result<(UnixTime, UnixTime), PathError> {
+) -> Result<Validity, PathError> {
+    let validity = validity_of(certificate);
+    let Validity { not_before, not_after } = validity;
+    if validity.contains(now) {
+        Ok(validity)
+    } else if now < not_before {
+        Err(PathError::NotYetValid { position, not_before, now })
+    } else {
+        Err(PathError::Expired { position, not_after, now })
+    }
+}
+
+fn validity_of(certificate: &X509Certificate<'_>) -> Validity {
+    // A time before 1970 is as good as 1970 to whoever compares it with now.
     let at = |seconds: i64| UnixTime::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let not_before = at(certificate.validity().not_before.timestamp());
-    let not_after = at(certificate.validity().not_after.timestamp());
-    // RFC 5280 section 4.1.2.5: both ends are within the period; they name whole seconds.
-    if now.as_secs() < not_before.as_secs() {
-        return Err(PathError::NotYetValid { position, not_before, now });
+    Validity {
+        not_before: at(certificate.validity().not_before.timestamp()),
+        not_after: at(certificate.validity().not_after.timestamp()),
     }
-    if now.as_secs() > not_after.as_secs() {
-        return Err(PathError::Expired { position, not_after, now });
-    }
-    Ok((not_before, not_after))
 }
 
 fn p384_key(certificate: &X509Certificate<'_>) -> Option<P384PublicKey> {

@@ -175,6 +175,21 @@ fn every_step_has_vectors() {
     assert_eq!(layers, &steps | &BTreeSet::from(["accepted".to_owned()]));
 }
 
+/// A root in a second encoding would be another anchor for the same key.
+#[test]
+fn a_root_that_is_not_der_is_no_anchor() {
+    let path = Path::new("root.pem");
+    for (edit, problem) in [("trailing byte", "bytes follow"), ("length", "not in its shortest form")] {
+        let mut document = Document::genuine(vectors::NOW_MS);
+        document.chain.root.certificate.edit_der = match edit {
+            "length" => |der| mint::der::lengthen_length(&der),
+            _ => |der| [&der[..], &[0]].concat(),
+        };
+        let error = TrustAnchors::only_configured(&vectors::pem(&document.root()), path).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+}
+
 /// A memoised path ends with its first certificate, however long it is remembered.
 #[test]
 fn a_remembered_path_expires() {

@@ -87,7 +87,7 @@ impl DataDir {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 12] = [
+    let commands: [(&[&str], snapbox::Data); 13] = [
         (&[], file!["golden/help.txt"]),
         (&["init"], file!["golden/help_init.txt"]),
         (&["serve"], file!["golden/help_serve.txt"]),
@@ -100,6 +100,7 @@ fn help_of_every_command() {
         (&["policy", "get"], file!["golden/help_policy_get.txt"]),
         (&["credential", "create"], file!["golden/help_credential_create.txt"]),
         (&["verify"], file!["golden/help_verify.txt"]),
+        (&["inspect"], file!["golden/help_inspect.txt"]),
     ];
     for (command, golden) in commands {
         let output = run(&[command, &["--help"]].concat());
@@ -135,6 +136,10 @@ For more information, try '--help'.
         &["credential", "create", "--principal", "arn:aws:iam::000000000000:root", "--session-seconds", "1"],
         &["verify", "/nonexistent"],
         &["verify", RECORDED, "--at", "yesterday"],
+        &["inspect"],
+        &["inspect", "/nonexistent"],
+        &["inspect", RECORDED, "--at", "yesterday"],
+        &["inspect", RECORDED, "--root", RECORDED],
     ] {
         let output = data_dir.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", transcript(&output));
@@ -379,6 +384,109 @@ fn verify_takes_another_root_only_instead_of_that_of_aws() {
     let aws_document =
         transcript(&run(&[&["verify", RECORDED, "--at", "2025-01-06T16:07:10Z"][..], &root].concat()));
     assert!(aws_document.contains("cabundle[0] is no trust anchor"), "{aws_document}");
+}
+
+#[test]
+fn inspect_shows_genuine_documents_and_others() {
+    let at = "2025-01-06T16:07:10Z";
+    let minted = "testdata/attestation/cose_unsigned_emulator/document.bin";
+    for (arguments, golden) in [
+        (&[RECORDED, "--at", at][..], file!["golden/inspect_genuine.txt"]),
+        (&[RECORDED, "--at", at, "--json"], file!["golden/inspect_genuine_json.txt"]),
+        (&[RECORDED, "--at", "2025-01-07T16:07:10Z"], file!["golden/inspect_expired.txt"]),
+        (&[RECORDED_DEBUG, "--at", "2021-03-05T17:01:50Z"], file!["golden/inspect_debug.txt"]),
+        (&[minted, "--at", "2026-11-24T12:00:00Z"], file!["golden/inspect_unsigned.txt"]),
+        (&[minted, "--at", "2026-11-24T12:00:00Z", "--json"], file!["golden/inspect_unsigned_json.txt"]),
+    ] {
+        let output = run(&[&["inspect"], arguments].concat());
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]), "{arguments:?}");
+        Assert::new().action_env("SNAPSHOTS").eq(transcript(&output), golden.raw());
+    }
+}
+
+#[test]
+fn inspect_says_why_something_is_no_document() {
+    assert_data_eq!(
+        transcript(&run(&["inspect", "testdata/attestation/payload_nitrotpm/document.bin"])),
+        str![[r#"
+error: not an enclave's attestation document, by the step payload: the document is one of NitroTPM, not of an enclave: it has nitrotpm_pcrs
+[status 1]
+
+"#]]
+    );
+    assert_data_eq!(
+        transcript(&run(&["inspect", "--json", "Cargo.toml"])),
+        str![[r#"
+error: not an enclave's attestation document, by the step cose: not a COSE_Sign1: expected a definite array at byte 0, found bytes
+[status 1]
+
+"#]]
+    );
+}
+
+/// What stands in `claims` was signed; a reader that looks there for anything else finds nothing.
+#[test]
+fn inspect_keeps_unverified_claims_apart_and_warns() {
+    let inspect = |vector: &str| -> Value {
+        let document = format!("testdata/attestation/{vector}/document.bin");
+        let root = "testdata/attestation/root.pem";
+        let output = run(&["inspect", &document, "--json", "--at", "2026-11-24T12:00:00Z", "--root", root]);
+        assert_eq!(output.status.code(), Some(0), "{}", transcript(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    for (vector, verified, genuine, warnings) in [
+        ("accepted_recipient_rsa_2048", true, true, &["image_not_signed"][..]),
+        ("accepted_three_pcrs", true, true, &["image_not_signed", "pcr4_absent", "no_recipient"]),
+        ("debug_mode_pcr1_zero", false, true, &["debug_mode", "image_not_signed", "no_recipient"]),
+        ("freshness_one_hour_old", false, true, &["image_not_signed", "stale", "no_recipient"]),
+        (
+            "freshness_at_the_end_of_time",
+            false,
+            true,
+            &["image_not_signed", "from_the_future", "no_recipient"],
+        ),
+        ("signature_zeros", false, false, &["not_signed", "image_not_signed", "no_recipient"]),
+        (
+            "signature_payload_changed_after_signing",
+            false,
+            false,
+            &["image_not_signed", "pcr4_mismatch", "no_recipient"],
+        ),
+        ("path_leaf_not_der", false, false, &["image_not_signed", "no_recipient"]),
+        ("cose_tag_17", false, false, &["image_not_signed", "no_recipient"]),
+        ("cose_kid_in_unprotected", false, false, &["image_not_signed", "no_recipient"]),
+    ] {
+        let report = inspect(vector);
+        let verdict = &report["verdict"];
+        assert_eq!(
+            (&verdict["verified"], &verdict["genuine"]),
+            (&verified.into(), &genuine.into()),
+            "{vector}"
+        );
+        assert_eq!(verdict["refused"].is_null(), verified, "{vector}");
+        assert_eq!(
+            (report["claims"].is_object(), report["unverifiedClaims"].is_object()),
+            (genuine, !genuine)
+        );
+        let codes: Vec<&str> =
+            report["warnings"].as_array().unwrap().iter().map(|w| w["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, warnings, "{vector}");
+    }
+    for (vector, kind) in [
+        ("recipient_key_absent", "none"),
+        ("recipient_key_empty", "0 bytes that are no SubjectPublicKeyInfo"),
+        ("recipient_key_in_pem", "PEM text"),
+        ("recipient_key_on_p256", "SubjectPublicKeyInfo of algorithm 1.2.840.10045.2.1 1.2.840.10045.3.1.7"),
+        ("recipient_key_for_pss", "SubjectPublicKeyInfo of algorithm 1.2.840.113549.1.1.10"),
+        ("recipient_key_rsa_1024", "RSA, 1024 bits, exponent 65537"),
+        ("recipient_key_exponent_of_2048_bits", "RSA, 2048 bits, exponent of more than 64 bits"),
+        ("accepted_recipient_rsa_4096", "RSA, 4096 bits, exponent 65537"),
+    ] {
+        let key = &inspect(vector)["claims"]["recipientKey"];
+        assert_eq!(key["kind"], kind, "{vector}");
+        assert_eq!(key["usable"], vector.starts_with("accepted"), "{vector}");
+        assert_eq!(key["reason"].is_string(), !vector.starts_with("accepted"), "{vector}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use minicbor::{Decoder, Encoder};
 use nitro_key_broker::attestation::{
-    self, AttestedRecipient, Requirements, TrustAnchors, VerifiedEvidence, Verifier,
+    self, AttestedRecipient, MemoSize, Requirements, TrustAnchors, VerifiedEvidence, Verifier,
 };
 use nitro_key_broker::crypto::{AeadKey, OaepKey, aes256_cbc_encrypt, fill_random, hkdf_sha256, sha256};
 use nitro_key_broker::encryption_context::EncryptionContext;
@@ -151,7 +151,10 @@ impl Stages {
             policy: Arc::new(KeyPolicy::parse(&policy).unwrap()),
             materials: Vec::new(),
         };
-        let verifier = Verifier::new(TrustAnchors::aws().unwrap(), Requirements::default());
+        // A fresh document each time, as far as the verifier knows: its signature is one of the primitives.
+        let fresh_documents = MemoSize { documents: 0, ..MemoSize::default() };
+        let verifier =
+            Verifier::with_memo_size(TrustAnchors::aws().unwrap(), Requirements::default(), fresh_documents);
         Self { document, verifier, key, material: [2; 32] }
     }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::error::ApiError;
 use crate::server::{ReceivedRequest, Response};
+use crate::text::shorten;
 
 /// The media type of AWS JSON 1.1, in requests and responses.
 const AWS_JSON_1_1: &str = "application/x-amz-json-1.1";
@@ -46,19 +47,17 @@ pub(super) fn is_ping(request: &ReceivedRequest) -> bool {
 
 /// The `User-Agent`, cut to a length fit for a record.
 pub(super) fn user_agent(headers: &HeaderMap) -> Option<String> {
-    const SHOWN_CHARACTERS: usize = 256;
-    let text = headers.get(USER_AGENT)?.to_str().ok()?;
-    Some(text.chars().take(SHOWN_CHARACTERS).collect())
+    headers.get(USER_AGENT)?.to_str().ok().map(shorten)
 }
 
 pub(super) fn success_response(request_id: &str, body: Vec<u8>) -> Response {
-    json_response(StatusCode::OK, request_id, body.into())
+    json_response(StatusCode::OK, request_id, body)
 }
 
 /// The body that every AWS client reads: `__type` and `message`.
 pub(super) fn error_response(request_id: &str, error: &ApiError) -> Response {
     let body = json!({"__type": error.exception(), "message": error.message()});
-    let mut response = json_response(error.status(), request_id, body.to_string().into());
+    let mut response = json_response(error.status(), request_id, body.to_string().into_bytes());
     if error.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
@@ -72,8 +71,8 @@ pub(super) fn text_response(status: StatusCode, text: &'static str) -> Response 
     response
 }
 
-fn json_response(status: StatusCode, request_id: &str, body: Bytes) -> Response {
-    let mut response = Response::new(body);
+fn json_response(status: StatusCode, request_id: &str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(AWS_JSON_1_1));

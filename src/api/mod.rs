@@ -12,7 +12,7 @@ use hyper::StatusCode;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
-use crate::audit::{AuditEvent, AuditLog, ExpectedRecord, Outcome, Subject, Unrecorded};
+use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded};
 use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
@@ -20,6 +20,7 @@ use crate::operations::{
     Broker, Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
+use crate::text::shorten;
 use crate::time::UnixTime;
 
 /// Where the time comes from. The system clock in production; a test may hold it still.
@@ -35,10 +36,7 @@ pub struct Api {
 }
 
 /// What came of a request, before anybody may see it.
-type Answer = Unrecorded<Result<ResponseBody, ApiError>>;
-
-/// The members of a response as JSON.
-type ResponseBody = Vec<u8>;
+type Answer = Unrecorded<Result<Vec<u8>, ApiError>>;
 
 impl Api {
     /// An endpoint over `broker` that records in `audit`.
@@ -56,7 +54,7 @@ impl Api {
         let mut event = AuditEvent::new(Subject {
             request_id: request_id.clone(),
             time: now,
-            operation: target_operation(&request.headers).unwrap_or("Unknown").chars().take(64).collect(),
+            operation: target_operation(&request.headers).map_or_else(|| "Unknown".to_owned(), shorten),
             source: source(&request.peer.address),
             user_agent: http::user_agent(&request.headers),
         });
@@ -72,7 +70,7 @@ impl Api {
         request: &ReceivedRequest,
         now: UnixTime,
         event: &mut AuditEvent,
-    ) -> Result<ResponseBody, ApiError> {
+    ) -> Result<Vec<u8>, ApiError> {
         let body = request.body.as_ref().map_err(|error| ApiError::from(*error))?;
         let operation = http::check_target(request)?;
         let raw = RawRequest {
@@ -109,7 +107,7 @@ impl Api {
         members: &Json,
         invocation: &Invocation,
         event: &mut AuditEvent,
-    ) -> Result<ResponseBody, ApiError> {
+    ) -> Result<Vec<u8>, ApiError> {
         let operation = O::parse(&Members::of_request(members)?)?;
         event.set_request_parameters(operation.audit_parameters());
         let response = operation.run(&self.broker, invocation, event).await?;
@@ -121,13 +119,17 @@ impl Api {
         &self,
         expected: ExpectedRecord<'_>,
         event: AuditEvent,
-        result: Result<ResponseBody, ApiError>,
-    ) -> Result<ResponseBody, ApiError> {
+        result: Result<Vec<u8>, ApiError>,
+    ) -> Result<Vec<u8>, ApiError> {
         let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::Allowed);
         let error = result.as_ref().err().map(|error| (error.exception(), error.message()));
-        let line = event
-            .to_line(self.broker.realm(), outcome, error, &self.configured_trust_anchors, &random_uuid())
-            .map_err(|error| ApiError::internal(&error))?;
+        let ending = Ending {
+            outcome,
+            error,
+            configured_trust_anchors: &self.configured_trust_anchors,
+            event_id: &random_uuid(),
+        };
+        let line = event.to_line(self.broker.realm(), ending).map_err(|error| ApiError::internal(&error))?;
         log_decision(&event, outcome, error);
         let answer: Answer = Unrecorded::new(result);
         match expected.record(line).await {

@@ -195,7 +195,8 @@ fn set_once<T>(field: &'static str, slot: &mut Option<T>, value: T) -> Result<()
 fn read_pcrs(reader: &mut Reader<'_>) -> Result<Pcrs, PayloadError> {
     let in_pcrs = |error| PayloadError::Cbor { place: "pcrs", error };
     let mut pcrs = Pcrs::default();
-    let mut entries = reader.map().map_err(in_pcrs)?;
+    // Hardware writes the outer map with either kind of length, and this one with a definite length always.
+    let mut entries = reader.definite_map().map_err(in_pcrs)?;
     let mut count = 0_usize;
     while entries.next(reader).map_err(in_pcrs)? {
         count += 1;

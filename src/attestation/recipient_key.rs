@@ -41,6 +41,68 @@ pub enum RecipientKeyError {
     Exponent,
 }
 
+/// What a document's `public_key` holds, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicKeyKind {
+    /// The field is null.
+    Absent,
+    /// A SubjectPublicKeyInfo with an RSA key.
+    Rsa {
+        /// Bits of the modulus.
+        modulus_bits: usize,
+        /// The public exponent, unless it has more than 64 bits.
+        exponent: Option<u64>,
+    },
+    /// A SubjectPublicKeyInfo with another key.
+    OtherKey {
+        /// The algorithm's OID, and that of its parameters where they are one, such as the curve.
+        algorithm: String,
+    },
+    /// Text in PEM; only DER is accepted.
+    Pem,
+    /// Bytes that are none of these.
+    Other {
+        /// How many.
+        len: usize,
+    },
+}
+
+impl PublicKeyKind {
+    pub(super) fn of(public_key: Option<&[u8]>) -> Self {
+        let Some(bytes) = public_key else { return Self::Absent };
+        let spki = match SubjectPublicKeyInfo::from_der(bytes) {
+            Ok(([], spki)) => spki,
+            _ if bytes.starts_with(b"-----BEGIN ") => return Self::Pem,
+            _ => return Self::Other { len: bytes.len() },
+        };
+        if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
+            return Self::Rsa { modulus_bits: bit_length(rsa.modulus), exponent: rsa.try_exponent().ok() };
+        }
+        let parameters = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+        let algorithm = [Some(&spki.algorithm.algorithm), parameters.as_ref()];
+        let names: Vec<String> = algorithm.into_iter().flatten().map(Oid::to_id_string).collect();
+        Self::OtherKey { algorithm: names.join(" ") }
+    }
+}
+
+/// Such as `RSA, 2048 bits, exponent 65537`.
+impl fmt::Display for PublicKeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("none"),
+            Self::Rsa { modulus_bits, exponent: Some(exponent) } => {
+                write!(f, "RSA, {modulus_bits} bits, exponent {exponent}")
+            }
+            Self::Rsa { modulus_bits, exponent: None } => {
+                write!(f, "RSA, {modulus_bits} bits, exponent of more than 64 bits")
+            }
+            Self::OtherKey { algorithm } => write!(f, "SubjectPublicKeyInfo of algorithm {algorithm}"),
+            Self::Pem => f.write_str("PEM text"),
+            Self::Other { len } => write!(f, "{len} bytes that are no SubjectPublicKeyInfo"),
+        }
+    }
+}
+
 impl RecipientKeyError {
     pub(super) const fn code(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use x509_parser::pem::Pem;
 
 use crate::crypto::{SHA256_LEN, sha256};
+use crate::x509::parse_certificate;
 
 /// SHA-256 of the DER of the AWS Nitro Enclaves root G1, as AWS publishes it.
 pub const AWS_NITRO_ENCLAVES_ROOT_G1_SHA256: [u8; SHA256_LEN] = [
@@ -119,7 +120,7 @@ impl TrustAnchor {
         if block.label != "CERTIFICATE" {
             return Err(refuse("the PEM block is no certificate"));
         }
-        block.parse_x509().map_err(|_| refuse("not an X.509 certificate"))?;
+        parse_certificate(&block.contents).map_err(|problem| refuse(&problem))?;
         Ok(Self { sha256: sha256(&[&block.contents]), der: block.contents, origin })
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::evidence::VerifiedEvidence;
-use super::path_memo::{PathKey, PathMemo};
+use super::memo::{DocumentKey, Memo, MemoSize, PathKey, RememberedDocument};
 use super::payload::Payload;
 use super::pcr::Pcrs;
 use super::trust_anchor::{TrustAnchor, TrustAnchors};
@@ -44,23 +44,35 @@ pub fn verify(
     now: UnixTime,
     requirements: &Requirements,
 ) -> Result<VerifiedEvidence, Error> {
-    verify_with(document, trust_anchors, now, requirements, |payload, anchor| {
+    check_length(document)?;
+    let seen = verify_with(document, trust_anchors, now, requirements, |payload, anchor| {
         verify_path(payload.certificate, &payload.cabundle, anchor.der(), now).map(Arc::new)
-    })
+    })?;
+    Ok(seen.evidence)
 }
 
-/// Verifies many documents and remembers the certificate paths between them.
+/// Verifies many documents, and remembers between them the certificate paths and the documents that were genuine.
+///
+/// The verdict is always that of [`verify`]: what a memo spares is work that comes to the same result at any time.
+/// Validity of the path, freshness and debug mode are asked again of a document that is remembered.
 #[derive(Debug)]
 pub struct Verifier {
     trust_anchors: TrustAnchors,
     requirements: Requirements,
-    memo: PathMemo,
+    paths: Memo<PathKey, Arc<VerifiedPath>>,
+    documents: Memo<DocumentKey, RememberedDocument>,
 }
 
 impl Verifier {
-    /// A verifier with an empty memo.
+    /// A verifier that remembers nothing yet.
     pub fn new(trust_anchors: TrustAnchors, requirements: Requirements) -> Self {
-        Self { trust_anchors, requirements, memo: PathMemo::default() }
+        Self::with_memo_size(trust_anchors, requirements, MemoSize::default())
+    }
+
+    /// As [`Verifier::new`], with room for as many paths and documents as `limit` says.
+    pub fn with_memo_size(trust_anchors: TrustAnchors, requirements: Requirements, limit: MemoSize) -> Self {
+        let MemoSize { paths, documents } = limit;
+        Self { trust_anchors, requirements, paths: Memo::new(paths), documents: Memo::new(documents) }
     }
 
     /// The roots that evidence may lead to.
@@ -68,20 +80,54 @@ impl Verifier {
         &self.trust_anchors
     }
 
+    /// How much is remembered.
+    pub fn memo_size(&self) -> MemoSize {
+        MemoSize { paths: self.paths.len(), documents: self.documents.len() }
+    }
+
     /// As [`verify`].
     ///
     /// # Errors
     /// As [`verify`].
     pub fn verify(&self, document: &[u8], now: UnixTime) -> Result<VerifiedEvidence, Error> {
-        verify_with(document, &self.trust_anchors, now, &self.requirements, |payload, anchor| {
-            let key = PathKey::of(payload.certificate, &payload.cabundle);
-            if let Some(path) = self.memo.get(&key, now) {
-                return Ok(path);
-            }
-            let path = Arc::new(verify_path(payload.certificate, &payload.cabundle, anchor.der(), now)?);
-            self.memo.insert(key, Arc::clone(&path));
-            Ok(path)
-        })
+        check_length(document)?;
+        let key = DocumentKey::of(document);
+        if let Some(seen) = self.documents.get(&key)
+            && seen.validity.contains(now)
+        {
+            judge(seen.evidence.timestamp(), seen.evidence.pcrs(), now, &self.requirements)?;
+            return Ok(seen.evidence);
+        }
+        let seen = verify_with(document, &self.trust_anchors, now, &self.requirements, |payload, anchor| {
+            self.find_path(payload, anchor, now)
+        })?;
+        self.documents.insert(key, seen.clone());
+        Ok(seen.evidence)
+    }
+
+    fn find_path(
+        &self,
+        payload: &Payload<'_>,
+        anchor: &TrustAnchor,
+        now: UnixTime,
+    ) -> Result<Arc<VerifiedPath>, PathError> {
+        let key = PathKey::of(payload.certificate, &payload.cabundle);
+        if let Some(path) = self.paths.get(&key)
+            && path.validity.contains(now)
+        {
+            return Ok(path);
+        }
+        let path = Arc::new(verify_path(payload.certificate, &payload.cabundle, anchor.der(), now)?);
+        self.paths.insert(key, Arc::clone(&path));
+        Ok(path)
+    }
+}
+
+fn check_length(document: &[u8]) -> Result<(), Error> {
+    if (1..=MAX_DOCUMENT_LEN).contains(&document.len()) {
+        Ok(())
+    } else {
+        Err(Error::DocumentLength { limit: MAX_DOCUMENT_LEN, actual: document.len() })
     }
 }
 
@@ -91,20 +137,20 @@ fn verify_with(
     now: UnixTime,
     requirements: &Requirements,
     path: impl FnOnce(&Payload<'_>, &TrustAnchor) -> Result<Arc<VerifiedPath>, PathError>,
-) -> Result<VerifiedEvidence, Error> {
-    if !(1..=MAX_DOCUMENT_LEN).contains(&document.len()) {
-        return Err(Error::DocumentLength { limit: MAX_DOCUMENT_LEN, actual: document.len() });
-    }
+) -> Result<RememberedDocument, Error> {
     let sign1 = UnverifiedSign1::parse(document).map_err(Error::Cose)?;
     let payload = Payload::parse(sign1.unverified_payload()).map_err(Error::Payload)?;
     let anchor = find_anchor(&payload, trust_anchors).map_err(Error::Path)?;
     let path = path(&payload, anchor).map_err(Error::Path)?;
     sign1.verify(&path.leaf_key).map_err(Error::Signature)?;
-    check_freshness(payload.timestamp, now, requirements)?;
-    if !requirements.allow_debug {
-        refuse_debug_mode(&payload.pcrs)?;
-    }
-    Ok(VerifiedEvidence::new(payload, anchor))
+    judge(payload.timestamp, &payload.pcrs, now, requirements)?;
+    Ok(RememberedDocument { evidence: VerifiedEvidence::new(payload, anchor), validity: path.validity })
+}
+
+/// What is asked of a genuine document each time, remembered or not.
+fn judge(timestamp: UnixTime, pcrs: &Pcrs, now: UnixTime, requirements: &Requirements) -> Result<(), Error> {
+    check_freshness(timestamp, now, requirements)?;
+    if requirements.allow_debug { Ok(()) } else { refuse_debug_mode(pcrs) }
 }
 
 /// The anchor is the configured certificate; that the bundle starts with it only says which one is meant.

@@ -1,13 +1,13 @@
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::attestation::VerifiedEvidence;
+use crate::attestation::{Pcr, VerifiedEvidence};
 use crate::keys::{KeyArn, Realm};
 use crate::policy::Caller;
 use crate::time::UnixTime;
 
-/// The registers that CloudTrail shows of a recipient; PCR0 goes by the name of the image digest.
-const CLOUDTRAIL_PCRS: [u8; 5] = [1, 2, 3, 4, 8];
+/// Bytes that a record takes as a rule.
+const USUAL_RECORD_LEN: usize = 2048;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,14 +34,22 @@ pub struct Subject {
     pub operation: String,
     /// Where it came from: an IP address, `unix` or `vsock(<cid>)`.
     pub source: String,
-    /// The `User-Agent` header, cut to 256 characters.
+    /// The `User-Agent` header, cut to 256 bytes.
     pub user_agent: Option<String>,
 }
 
-/// What verified evidence says about the enclave.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct RecipientFacts(Map<String, Value>);
+/// What is said of the decision beside the event: how it ended, and under which circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'e> {
+    /// How the request ended.
+    pub outcome: Outcome,
+    /// The exception and the message that the caller reads.
+    pub error: Option<(&'e str, &'e str)>,
+    /// The roots that evidence may lead to beside that of AWS.
+    pub configured_trust_anchors: &'e [String],
+    /// The record's own id.
+    pub event_id: &'e str,
+}
 
 /// One record, with the field names of CloudTrail (CloudTrail user guide, *Record contents*; KMS developer guide,
 /// *Monitoring requests from Nitro enclaves*). What CloudTrail has no name for is in `additionalEventData`.
@@ -53,7 +61,7 @@ pub struct AuditEvent {
     request_parameters: Value,
     key: Option<KeyArn>,
     recipient: Option<RecipientFacts>,
-    decision: Map<String, Value>,
+    explanations: Map<String, Value>,
 }
 
 impl AuditEvent {
@@ -66,7 +74,7 @@ impl AuditEvent {
             request_parameters: Value::Null,
             key: None,
             recipient: None,
-            decision: Map::new(),
+            explanations: Map::new(),
         }
     }
 
@@ -98,150 +106,125 @@ impl AuditEvent {
 
     /// Why it was decided so, such as the statement that allowed or the step that refused.
     pub fn explain(&mut self, name: &str, value: impl Into<Value>) {
-        self.decision.insert(name.to_owned(), value.into());
+        self.explanations.insert(name.to_owned(), value.into());
     }
 
-    /// The whole record as one line of JSON. `error` is the exception and message that the caller reads;
-    /// `configured_trust_anchors` are the roots that evidence may lead to beside that of AWS.
+    /// The whole record as one line of JSON, its line end included.
     ///
     /// # Errors
-    /// When it cannot be written as JSON; there is then no record.
-    pub fn to_line(
-        &self,
-        realm: &Realm,
-        outcome: Outcome,
-        error: Option<(&str, &str)>,
-        configured_trust_anchors: &[String],
-        event_id: &str,
-    ) -> Result<Vec<u8>, serde_json::Error> {
+    /// Never as the types are now; there would be no record to write.
+    pub fn to_line(&self, realm: &Realm, ending: Ending<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let Subject { request_id, time, operation, source, user_agent } = &self.subject;
         let record = Record {
             event_version: "1.11",
-            user_identity: self.user_identity(),
-            event_time: UnixTime::from_secs(self.subject.time.as_secs()).to_string(),
+            user_identity: UserIdentity::of(self.caller.as_ref(), self.access_key_id.as_deref()),
+            event_time: UnixTime::from_secs(time.as_secs()).to_string(),
             event_source: "kms.amazonaws.com",
-            event_name: &self.subject.operation,
+            event_name: operation,
             aws_region: realm.region(),
-            source_ip_address: &self.subject.source,
-            user_agent: self.subject.user_agent.as_deref(),
-            error_code: error.map(|(code, _)| code),
-            error_message: error.map(|(_, message)| message),
+            source_ip_address: source,
+            user_agent: user_agent.as_deref(),
+            error_code: ending.error.map(|(code, _)| code),
+            error_message: ending.error.map(|(_, message)| message),
             request_parameters: &self.request_parameters,
             response_elements: (),
             additional_event_data: AdditionalEventData {
                 recipient: self.recipient.as_ref(),
-                decision: Decision { outcome, explanations: &self.decision },
-                configured_trust_anchors,
+                decision: Decision { outcome: ending.outcome, explanations: &self.explanations },
+                configured_trust_anchors: ending.configured_trust_anchors,
             },
-            request_id: &self.subject.request_id,
-            event_id,
+            request_id,
+            event_id: ending.event_id,
             read_only: true,
-            resources: self.key.iter().map(|arn| Resource::of(arn, realm)).collect(),
+            resources: self.key.iter().map(|arn| Resource::key(arn, realm)).collect(),
             event_type: "AwsApiCall",
             management_event: true,
             recipient_account_id: realm.account(),
             event_category: "Management",
         };
-        let mut line = serde_json::to_vec(&record)?;
+        let mut line = Vec::with_capacity(USUAL_RECORD_LEN);
+        serde_json::to_writer(&mut line, &record)?;
         line.push(b'\n');
         Ok(line)
     }
-
-    fn user_identity(&self) -> Value {
-        match &self.caller {
-            None => json!({"type": "Unknown"}),
-            Some(Caller::Anonymous) => json!({"type": "AWSAccount", "principalId": "anonymous"}),
-            Some(Caller::Principal { arn }) => json!({
-                "type": principal_type(arn.as_str()),
-                "arn": arn.as_str(),
-                "accountId": arn.account(),
-                "accessKeyId": self.access_key_id,
-            }),
-        }
-    }
 }
 
-/// The record as it is written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Record<'r> {
+struct Record<'e> {
     event_version: &'static str,
-    user_identity: Value,
+    user_identity: UserIdentity<'e>,
     event_time: String,
     event_source: &'static str,
-    event_name: &'r str,
-    aws_region: &'r str,
+    event_name: &'e str,
+    aws_region: &'e str,
     #[serde(rename = "sourceIPAddress")]
-    source_ip_address: &'r str,
-    user_agent: Option<&'r str>,
-    error_code: Option<&'r str>,
-    error_message: Option<&'r str>,
-    request_parameters: &'r Value,
-    /// Always null, as CloudTrail has it for answers that hold keys.
+    source_ip_address: &'e str,
+    user_agent: Option<&'e str>,
+    error_code: Option<&'e str>,
+    error_message: Option<&'e str>,
+    request_parameters: &'e Value,
+    /// Always null: an answer is never recorded.
     response_elements: (),
-    additional_event_data: AdditionalEventData<'r>,
+    additional_event_data: AdditionalEventData<'e>,
     #[serde(rename = "requestID")]
-    request_id: &'r str,
+    request_id: &'e str,
     #[serde(rename = "eventID")]
-    event_id: &'r str,
+    event_id: &'e str,
     read_only: bool,
-    resources: Vec<Resource<'r>>,
+    resources: Vec<Resource<'e>>,
     event_type: &'static str,
     management_event: bool,
-    recipient_account_id: &'r str,
+    recipient_account_id: &'e str,
     event_category: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AdditionalEventData<'r> {
+struct AdditionalEventData<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    recipient: Option<&'r RecipientFacts>,
-    decision: Decision<'r>,
+    recipient: Option<&'e RecipientFacts>,
+    decision: Decision<'e>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    configured_trust_anchors: &'r [String],
+    configured_trust_anchors: &'e [String],
 }
 
 #[derive(Serialize)]
-struct Decision<'r> {
+struct Decision<'e> {
     outcome: Outcome,
     #[serde(flatten)]
-    explanations: &'r Map<String, Value>,
+    explanations: &'e Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Resource<'r> {
-    #[serde(rename = "accountId")]
-    account_id: &'r str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(rename = "ARN")]
-    arn: &'r str,
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity<'e> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_id: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<&'e str>,
 }
 
-impl<'r> Resource<'r> {
-    fn of(arn: &'r KeyArn, realm: &'r Realm) -> Self {
-        Self { account_id: realm.account(), kind: "AWS::KMS::Key", arn: arn.as_str() }
-    }
-}
-
-impl RecipientFacts {
-    fn of(evidence: &VerifiedEvidence) -> Self {
-        let mut facts = Map::new();
-        facts.insert("attestationDocumentModuleId".to_owned(), json!(evidence.module_id()));
-        if let Some(pcr0) = evidence.pcrs().get(0) {
-            facts.insert("attestationDocumentEnclaveImageDigest".to_owned(), json!(pcr0.to_hex()));
-        }
-        for index in CLOUDTRAIL_PCRS {
-            if let Some(pcr) = evidence.pcrs().get(index) {
-                facts.insert(format!("attestationDocumentEnclavePCR{index}"), json!(pcr.to_hex()));
+impl<'e> UserIdentity<'e> {
+    fn of(caller: Option<&'e Caller>, access_key_id: Option<&'e str>) -> Self {
+        match caller {
+            None => Self { r#type: "Unknown", ..Self::default() },
+            Some(Caller::Anonymous) => {
+                Self { r#type: "AWSAccount", principal_id: Some("anonymous"), ..Self::default() }
             }
+            Some(Caller::Principal { arn }) => Self {
+                r#type: principal_type(arn.as_str()),
+                principal_id: None,
+                arn: Some(arn.as_str()),
+                account_id: Some(arn.account()),
+                access_key_id,
+            },
         }
-        facts.insert("attestationDocumentTimestamp".to_owned(), json!(evidence.timestamp().to_string()));
-        facts.insert(
-            "attestationDocumentTrustAnchorSha256".to_owned(),
-            json!(hex::encode(evidence.trust_anchor_sha256())),
-        );
-        Self(facts)
     }
 }
 
@@ -254,5 +237,61 @@ fn principal_type(arn: &str) -> &'static str {
         "Role"
     } else {
         "IAMUser"
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource<'e> {
+    account_id: &'e str,
+    r#type: &'static str,
+    #[serde(rename = "ARN")]
+    arn: &'e str,
+}
+
+impl<'e> Resource<'e> {
+    fn key(arn: &'e KeyArn, realm: &'e Realm) -> Self {
+        Self { account_id: realm.account(), r#type: "AWS::KMS::Key", arn: arn.as_str() }
+    }
+}
+
+/// What verified evidence says about the enclave: the registers that CloudTrail shows, PCR0 by the name of the image
+/// digest, and what the broker adds.
+#[derive(Clone, Debug, Serialize)]
+struct RecipientFacts {
+    #[serde(rename = "attestationDocumentModuleId")]
+    module_id: String,
+    #[serde(rename = "attestationDocumentEnclaveImageDigest", skip_serializing_if = "Option::is_none")]
+    image_digest: Option<String>,
+    #[serde(rename = "attestationDocumentEnclavePCR1", skip_serializing_if = "Option::is_none")]
+    pcr1: Option<String>,
+    #[serde(rename = "attestationDocumentEnclavePCR2", skip_serializing_if = "Option::is_none")]
+    pcr2: Option<String>,
+    #[serde(rename = "attestationDocumentEnclavePCR3", skip_serializing_if = "Option::is_none")]
+    pcr3: Option<String>,
+    #[serde(rename = "attestationDocumentEnclavePCR4", skip_serializing_if = "Option::is_none")]
+    pcr4: Option<String>,
+    #[serde(rename = "attestationDocumentEnclavePCR8", skip_serializing_if = "Option::is_none")]
+    pcr8: Option<String>,
+    #[serde(rename = "attestationDocumentTimestamp")]
+    timestamp: String,
+    #[serde(rename = "attestationDocumentTrustAnchorSha256")]
+    trust_anchor_sha256: String,
+}
+
+impl RecipientFacts {
+    fn of(evidence: &VerifiedEvidence) -> Self {
+        let pcr = |index| evidence.pcrs().get(index).copied().map(Pcr::to_hex);
+        Self {
+            module_id: evidence.module_id().to_owned(),
+            image_digest: pcr(0),
+            pcr1: pcr(1),
+            pcr2: pcr(2),
+            pcr3: pcr(3),
+            pcr4: pcr(4),
+            pcr8: pcr(8),
+            timestamp: evidence.timestamp().to_string(),
+            trust_anchor_sha256: hex::encode(evidence.trust_anchor_sha256()),
+        }
     }
 }

@@ -16,7 +16,7 @@ const QUEUE_LEN: usize = 4096;
 /// Records that one synchronisation makes durable at most.
 const MAX_BATCH: usize = 1024;
 /// How long a record waits for those of other requests that are being carried out, to be made durable together.
-const GATHERING_TIME: Duration = Duration::from_millis(1);
+const GATHERING_TIME: Duration = Duration::from_millis(2);
 
 /// The audit log: a file of JSON lines to which records are only appended.
 ///

@@ -6,7 +6,7 @@
 mod event;
 mod log;
 
-pub use event::{AuditEvent, Outcome, RecipientFacts, Subject};
+pub use event::{AuditEvent, Ending, Outcome, Subject};
 pub use log::{AuditError, AuditLog, ExpectedRecord};
 
 /// A result that nobody may see before its record is durable.

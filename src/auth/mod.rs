@@ -9,7 +9,7 @@
 //!    [`sigv4::VerifiedSignature`], which nothing else can make;
 //! 4. the session token is compared with the one that was issued.
 //!
-//! [`authenticate`] goes that way.
+//! [`authenticate()`] goes that way.
 
 mod authenticate;
 pub mod sigv4;

@@ -6,8 +6,10 @@
 mod alias;
 mod credential;
 mod data_dir;
+mod document;
 mod error;
 mod init;
+mod inspect;
 mod key;
 mod logging;
 mod output;
@@ -57,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
+    Inspect(inspect::Inspect),
 }
 
 /// Runs the command that the process was started with.
@@ -80,15 +83,17 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), CliError> {
     let data_dir = DataDir::new(cli.data_dir);
-    if let Command::Verify(command) = cli.command {
-        return command.run();
-    }
+    let command = match cli.command {
+        Command::Verify(command) => return command.run(),
+        Command::Inspect(command) => return command.run(),
+        command => command,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("no runtime: {error}")))?;
     runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Init(command) => command.run(&data_dir).await,
             Command::Serve(command) => command.run(&data_dir).await,
             Command::Key(command) => command.run(&data_dir).await,
@@ -96,6 +101,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Policy(command) => command.run(&data_dir).await,
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
+            Command::Inspect(command) => command.run(),
         }
     })
 }

@@ -1,19 +1,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::data_dir::read_input;
+use super::document::{read_document, trust_anchors};
 use super::error::CliError;
 use super::output::{print_json, print_line};
 use crate::attestation::{self, Requirements, Step, TrustAnchors, VerifiedEvidence};
 use crate::time::UnixTime;
 
-/// More than a document of 262,144 bytes takes in base64 with line ends.
-const MAX_INPUT_LEN: u64 = 512 * 1024;
 /// What a document is judged by beyond being genuine; a recipient key is not required of it.
 const STEPS: [Step; 6] =
     [Step::Cose, Step::Payload, Step::Path, Step::Signature, Step::Freshness, Step::DebugMode];
@@ -51,8 +47,8 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let document = decode(read_input(&self.document, MAX_INPUT_LEN)?);
-        let trust_anchors = self.trust_anchors()?;
+        let document = read_document(&self.document)?;
+        let trust_anchors = trust_anchors(self.root.as_deref())?;
         let now = self.at.unwrap_or_else(UnixTime::now);
         let requirements = Requirements {
             max_age: Duration::from_secs(self.max_age),
@@ -67,13 +63,6 @@ impl Verify {
         }
         result.map(|_| ()).map_err(|error| refusal(&error, self.at.is_none()))
     }
-
-    fn trust_anchors(&self) -> Result<TrustAnchors, CliError> {
-        let Some(path) = &self.root else { return TrustAnchors::aws().map_err(CliError::failed) };
-        let pem = std::fs::read(path)
-            .map_err(|error| CliError::usage(format!("--root {}: {error}", path.display())))?;
-        TrustAnchors::only_configured(&pem, path).map_err(CliError::usage)
-    }
 }
 
 fn refusal(error: &attestation::Error, judged_now: bool) -> CliError {
@@ -85,18 +74,6 @@ fn refusal(error: &attestation::Error, judged_now: bool) -> CliError {
         "debug_mode" => refused.hint("pass --allow-debug to accept debug mode"),
         "path_untrusted_root" => refused.hint("a document under another root than that of AWS needs --root"),
         _ => refused,
-    }
-}
-
-/// The bytes of a document that is perhaps written in base64. No document is: it starts with a byte above ASCII.
-fn decode(input: Vec<u8>) -> Vec<u8> {
-    let text: Vec<u8> = input.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if text.is_ascii()
-        && let Ok(decoded) = STANDARD.decode(&text)
-    {
-        decoded
-    } else {
-        input
     }
 }
 

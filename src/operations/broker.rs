@@ -197,9 +197,8 @@ impl Recipient {
         let algorithm = recipient.one_of("KeyEncryptionAlgorithm", &[("RSAES_OAEP_SHA_256", ())])?;
         let document = recipient.blob("AttestationDocument", Self::DOCUMENT_LEN)?;
         algorithm.ok_or_else(|| recipient.missing("KeyEncryptionAlgorithm"))?;
-        let mut document = document.ok_or_else(|| recipient.missing("AttestationDocument"))?;
-        // Nothing secret: it may leave its wiping vector.
-        Ok(Some(Self { attestation_document: std::mem::take(&mut *document) }))
+        let document = document.ok_or_else(|| recipient.missing("AttestationDocument"))?;
+        Ok(Some(Self { attestation_document: document }))
     }
 
     pub(super) fn audit_parameters(&self) -> Value {

@@ -61,7 +61,7 @@ impl Operation for Decrypt {
         }
         // Without the modifier the ciphertext must be there; with it, KMS does not look at one.
         let ciphertext_blob = match (ciphertext_blob, modifiers.is_empty()) {
-            (Some(blob), true) => Some(blob.to_vec()),
+            (Some(blob), true) => Some(blob),
             (None, true) => return Err(members.missing("CiphertextBlob")),
             (_, false) => None,
         };

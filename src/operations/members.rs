@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
 
 use crate::encryption_context::{EncryptionContext, EncryptionContextTooLong, MAX_ENCRYPTION_CONTEXT_LEN};
 use crate::json::Json;
@@ -148,19 +147,15 @@ impl<'j> Members<'j> {
     ///
     /// # Errors
     /// When it is of another type or length, or no base64.
-    pub fn blob(
-        &self,
-        name: &str,
-        length: RangeInclusive<usize>,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, MemberError> {
+    pub fn blob(&self, name: &str, length: RangeInclusive<usize>) -> Result<Option<Vec<u8>>, MemberError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::String(text)) => {
-                let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| MemberError::Type {
+                let bytes = STANDARD.decode(text).map_err(|_| MemberError::Type {
                     member: self.path(name),
                     expected: "base64 (RFC 4648 section 4)",
                     actual: "text that is not".to_owned(),
-                })?);
+                })?;
                 self.check_length(name, bytes.len(), &length, None)?;
                 Ok(Some(bytes))
             }

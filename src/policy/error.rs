@@ -33,6 +33,12 @@ pub enum Problem {
         /// The JSON parser's words.
         problem: String,
     },
+    /// The document has more values than are read.
+    #[error("expected at most {limit} JSON values")]
+    TooManyValues {
+        /// The most that are read.
+        limit: usize,
+    },
     /// An object has a member twice.
     #[error("expected each name once, found {name:?} again")]
     DuplicateName {

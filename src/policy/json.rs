@@ -9,6 +9,7 @@ pub(super) fn parse(text: &str) -> Result<Json, PolicyError> {
         JsonError::Syntax { line, column, problem } => {
             Path::ROOT.error(Problem::Syntax { line, column, problem })
         }
+        JsonError::TooManyValues { limit } => Path::ROOT.error(Problem::TooManyValues { limit }),
         JsonError::RepeatedName { path, name } => {
             PolicyError { path, problem: Problem::DuplicateName { name } }
         }

@@ -6,7 +6,7 @@ mod credential;
 mod sqlite;
 
 pub use credential::{Credential, credential_wrapping_context};
-pub use sqlite::SqliteStore;
+pub use sqlite::{MAX_STALENESS, SqliteStore};
 
 use std::sync::Arc;
 

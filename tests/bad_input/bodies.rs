@@ -73,12 +73,19 @@ async fn depth_and_breadth_are_bounded() {
         assert!(refusal.contains("recursion limit exceeded"), "{refusal}");
         stage.check_refusal(&answer, &refusal, "malformed");
     }
-    // Within the limits of depth and size, however many members: unknown ones are ignored.
-    let many: Vec<String> = (0..20_000).map(|number| format!("\"m{number}\":[{{}}]")).collect();
-    let answer = stage.client.post("Decrypt", format!("{{{}}}", many.join(","))).await;
+    let members = |count: usize| {
+        let members: Vec<String> = (0..count).map(|number| format!("\"m{number}\":[{{}}]")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    // Unknown members are ignored, many of them too.
+    let answer = stage.client.post("Decrypt", members(8_000)).await;
     assert!(
         answer.refusal().contains("'CiphertextBlob' failed to satisfy constraint: Member must not be null")
     );
+    let answer = stage.client.post("Decrypt", members(20_000)).await;
+    let refusal = answer.refusal();
+    assert!(refusal.ends_with("the JSON has more than 16384 values"), "{refusal}");
+    stage.check_refusal(&answer, &refusal, "malformed");
     stage.check_both_connections_go_on().await;
 }
 

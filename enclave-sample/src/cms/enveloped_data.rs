@@ -105,6 +105,10 @@ impl<'a> AlgorithmIdentifier<'a> {
         let algorithm = fields.expect(OBJECT_IDENTIFIER, field)?.primitive()?;
         let parameters = fields.optional(field)?;
         fields.finish()?;
+        // The parameters of a recipient that is not ours are not looked at again.
+        if let Some(parameters) = &parameters {
+            parameters.check_well_formed()?;
+        }
         Ok(Self { field, algorithm, parameters })
     }
 

@@ -25,7 +25,7 @@ const MAX_CACHED: usize = 10_000;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
 /// a change finds it in force, also in another process: a read that still misses it began before it was reported.
-const MAX_STALENESS: Duration = Duration::from_millis(25);
+pub const MAX_STALENESS: Duration = Duration::from_millis(25);
 
 /// The embedded store: one SQLite file.
 ///

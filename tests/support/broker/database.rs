@@ -1,8 +1,8 @@
 //! The database file, by a connection that is not the broker's.
 
 use std::path::Path;
-use std::time::Duration;
 
+use nitro_key_broker::store::MAX_STALENESS;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
@@ -14,12 +14,12 @@ impl Database {
         Self(SqliteConnection::connect_with(&options).await.unwrap())
     }
 
-    /// Executes one statement that changes something, and waits as the store does after a change until every reader
-    /// must have noticed.
+    /// Executes one statement that changes something.
     pub async fn execute(&mut self, sql: &str) {
         let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut self.0).await.unwrap();
         assert!(done.rows_affected() > 0, "nothing was changed by {sql}");
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        // A change behind the store's back owes its readers the wait that the store itself observes.
+        tokio::time::sleep(MAX_STALENESS).await;
     }
 
     pub fn connection(&mut self) -> &mut SqliteConnection {

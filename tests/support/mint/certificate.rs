@@ -7,6 +7,8 @@ use super::key::Key;
 
 pub const ECDSA_WITH_SHA256: &[u64] = &[1, 2, 840, 10045, 4, 3, 2];
 pub const ECDSA_WITH_SHA384: &[u64] = &[1, 2, 840, 10045, 4, 3, 3];
+pub const ECDSA_WITH_SHA512: &[u64] = &[1, 2, 840, 10045, 4, 3, 4];
+pub const SHA384_WITH_RSA: &[u64] = &[1, 2, 840, 113549, 1, 1, 12];
 
 pub const SUBJECT_KEY_IDENTIFIER: &[u64] = &[2, 5, 29, 14];
 pub const KEY_USAGE: &[u64] = &[2, 5, 29, 15];
@@ -22,6 +24,7 @@ pub const UNKNOWN_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 32473, 1];
 pub struct Certificate {
     /// The encoded version: 2 stands for v3; `None` leaves the field out, which stands for v1.
     pub version: Option<u8>,
+    /// A DER INTEGER.
     pub serial: Vec<u8>,
     pub inner_signature_algorithm: &'static [u64],
     pub outer_signature_algorithm: &'static [u64],
@@ -35,6 +38,10 @@ pub struct Certificate {
     /// A DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
     pub extensions: Vec<Extension>,
+    /// Makes the Ecdsa-Sig-Value from `r ‖ s`.
+    pub encode_signature: fn(&[u8]) -> Vec<u8>,
+    /// Makes the BIT STRING around the signature.
+    pub wrap_signature: fn(&[u8]) -> Vec<u8>,
     /// Changes the finished DER, after signing.
     pub edit_der: fn(Vec<u8>) -> Vec<u8>,
 }
@@ -52,7 +59,12 @@ impl Certificate {
     pub fn sign(&self, issuer_key: &Key) -> Vec<u8> {
         let tbs = self.tbs();
         let algorithm = der::sequence(&[der::oid(self.outer_signature_algorithm)]);
-        let signature = der::bit_string(&issuer_key.sign_der(&tbs));
+        let raw = if self.outer_signature_algorithm == ECDSA_WITH_SHA256 {
+            issuer_key.sign_sha256(&tbs)
+        } else {
+            issuer_key.sign(&tbs)
+        };
+        let signature = (self.wrap_signature)(&(self.encode_signature)(&raw));
         (self.edit_der)(der::sequence(&[tbs, algorithm, signature]))
     }
 
@@ -66,7 +78,7 @@ impl Certificate {
         };
         der::sequence(&[
             version,
-            der::integer(&self.serial),
+            self.serial.clone(),
             der::sequence(&[der::oid(self.inner_signature_algorithm)]),
             self.issuer.clone(),
             der::sequence(&[der::time(self.not_before), der::time(self.not_after)]),

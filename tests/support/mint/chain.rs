@@ -6,7 +6,8 @@ use super::certificate::{
     authority_key_identifier, ca_constraints, crl_distribution_point, end_entity_constraints, key_usage,
     name, subject_key_identifier,
 };
-use super::key::Key;
+use super::der;
+use super::key::{Key, ecdsa_sig_value};
 use super::{INSTANCE_ID, MODULE_ID, REGION};
 
 const MINUTE: i64 = 60;
@@ -149,7 +150,7 @@ impl Link {
     ) -> Self {
         let certificate = Certificate {
             version: Some(2),
-            serial: serial_of(key),
+            serial: der::integer(&serial_of(key)),
             inner_signature_algorithm: ECDSA_WITH_SHA384,
             outer_signature_algorithm: ECDSA_WITH_SHA384,
             issuer: issuer.to_vec(),
@@ -158,6 +159,8 @@ impl Link {
             subject: subject.to_vec(),
             spki: key.spki(),
             extensions,
+            encode_signature: ecdsa_sig_value,
+            wrap_signature: der::bit_string,
             edit_der: |der| der,
         };
         Self { key: key.clone(), certificate, issuer_key: issuer_key.clone() }

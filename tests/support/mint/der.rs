@@ -59,6 +59,17 @@ pub fn bit_string(content: &[u8]) -> Vec<u8> {
     tlv(0x03, &[&[0], content].concat())
 }
 
+/// A BIT STRING whose last bit is unused and set all the same.
+pub fn bit_string_with_padding(content: &[u8]) -> Vec<u8> {
+    tlv(0x03, &[&[1], content, &[1]].concat())
+}
+
+/// The same tag-length-value, its two bytes of length written in three.
+pub fn lengthen_length(der: &[u8]) -> Vec<u8> {
+    assert_eq!(der[1], 0x82, "a length of two bytes");
+    [&[der[0], 0x83, 0], &der[2..]].concat()
+}
+
 /// A named-bit list (X.680 §22.7): bit `n` of the list is `bits[n]`; trailing zero bits are left out, as DER wants.
 pub fn named_bits(bits: &[bool]) -> Vec<u8> {
     let used = bits.iter().rposition(|bit| *bit).map_or(0, |last| last + 1);

@@ -12,6 +12,7 @@ use super::der;
 
 const ID_EC_PUBLIC_KEY: &[u64] = &[1, 2, 840, 10045, 2, 1];
 pub const SECP384R1: &[u64] = &[1, 3, 132, 0, 34];
+pub const SECP521R1: &[u64] = &[1, 3, 132, 0, 35];
 const PRIME256V1: &[u64] = &[1, 2, 840, 10045, 3, 1, 7];
 
 /// An arc under the example enterprise number of RFC 5612.
@@ -68,7 +69,12 @@ impl Key {
         signature
     }
 
-    fn sign_digest(&self, digest: &[u8; 48]) -> Vec<u8> {
+    /// As [`Key::sign`], over SHA-256.
+    pub fn sign_sha256(&self, message: &[u8]) -> Vec<u8> {
+        self.sign_digest(&Sha256::digest(message))
+    }
+
+    fn sign_digest(&self, digest: &[u8]) -> Vec<u8> {
         match self {
             Self::P384(key) => {
                 let signature: p384::ecdsa::Signature = key.sign_prehash(digest).expect("signing succeeds");
@@ -81,11 +87,6 @@ impl Key {
             }
         }
     }
-
-    /// The same signature as a DER `Ecdsa-Sig-Value`, the form in a certificate (RFC 5480 appendix A).
-    pub fn sign_der(&self, message: &[u8]) -> Vec<u8> {
-        ecdsa_sig_value(&self.sign(message))
-    }
 }
 
 /// A DER SubjectPublicKeyInfo of that curve with that point, which may be none.
@@ -94,11 +95,18 @@ pub fn spki_on(curve: &[u64], point: &[u8]) -> Vec<u8> {
     der::sequence(&[algorithm, der::bit_string(point)])
 }
 
-/// `r ‖ s` as `SEQUENCE { INTEGER, INTEGER }`.
+/// `r ‖ s` as a DER `Ecdsa-Sig-Value`, `SEQUENCE { INTEGER, INTEGER }`: the form in a certificate (RFC 5480 appendix A).
 pub fn ecdsa_sig_value(raw: &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
     der::sequence(&[der::integer(r), der::integer(s)])
 }
+
+/// The order of P-384's group (FIPS 186-5 by SP 800-186 section 3.2.1.4).
+pub const ORDER: [u8; 48] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf, 0x58, 0x1a,
+    0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
+];
 
 /// The other valid signature with the same `r`: `s` replaced by `n − s`.
 pub fn with_other_s(raw: &[u8]) -> Vec<u8> {

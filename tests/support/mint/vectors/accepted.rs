@@ -1,10 +1,11 @@
 //! Documents that are unusual and genuine: a verifier that refuses them refuses real enclaves.
 
-use super::super::COSE_SIGN1;
 use super::super::cbor::{Cbor, bytes};
 use super::super::certificate::{AUTHORITY_KEY_IDENTIFIER, SUBJECT_KEY_IDENTIFIER, unknown_extension};
-use super::super::key::{is_high_s, with_other_s};
+use super::super::key::{ecdsa_sig_value, is_high_s, with_other_s};
 use super::super::recipient::{F4, rsa_spki};
+use super::super::{COSE_SIGN1, Document};
+use super::path::BELOW_THE_ROOT;
 use super::{NOW_MS, Vector, accepted};
 
 pub fn vectors() -> Vec<Vector> {
@@ -25,6 +26,10 @@ fn forms() -> Vec<Vector> {
         accepted("low_s", "The other half.", |d| {
             d.edit_signature =
                 |signature| if is_high_s(&signature) { with_other_s(&signature) } else { signature };
+        }),
+        accepted("null_optionals", "An optional field that is not set is null; none is left out.", |d| {
+            d.payload.indefinite = false;
+            ["public_key", "user_data", "nonce"].iter().for_each(|field| d.payload.set(field, Cbor::Null));
         }),
         accepted("fields_in_another_order", "A map has no order (RFC 8949 §5.6).", |d| {
             d.payload.fields.reverse()
@@ -57,6 +62,7 @@ fn values() -> Vec<Vector> {
         accepted("19_pcrs", "PCR20 to PCR22 were extended by the application.", |d| {
             (20..=22).for_each(|index| d.payload.set_pcr(index, &[0x20; 48]));
         }),
+        accepted("pcr_31", "The last register there is.", |d| d.payload.set_pcr(31, &[0x31; 48])),
         accepted("32_pcrs", "As many as there are.", |d| {
             (16..32).for_each(|index| d.payload.set_pcr(index, &[0x16; 48]));
         }),
@@ -76,6 +82,16 @@ fn paths() -> Vec<Vector> {
                 d.chain.instance.certificate.remove_extension(AUTHORITY_KEY_IDENTIFIER);
             },
         ),
+        accepted("certificates_of_high_s", "Half of all certificates are signed with a high s.", |d| {
+            encode_all(d, |raw| {
+                ecdsa_sig_value(&if is_high_s(raw) { raw.to_vec() } else { with_other_s(raw) })
+            });
+        }),
+        accepted("certificates_of_low_s", "The other half.", |d| {
+            encode_all(d, |raw| {
+                ecdsa_sig_value(&if is_high_s(raw) { with_other_s(raw) } else { raw.to_vec() })
+            });
+        }),
         accepted("unknown_extension_not_critical", "May be ignored (RFC 5280 §4.2).", |d| {
             d.chain.leaf.certificate.set_extension(unknown_extension(false));
         }),
@@ -94,6 +110,13 @@ fn paths() -> Vec<Vector> {
             },
         ),
     ]
+}
+
+/// Every signature but the root's, whose certificate is the anchor byte for byte.
+fn encode_all(document: &mut Document, encode_signature: fn(&[u8]) -> Vec<u8>) {
+    for (level, _) in BELOW_THE_ROOT {
+        document.chain.link_mut(level).certificate.encode_signature = encode_signature;
+    }
 }
 
 /// Documents that KMS would answer.

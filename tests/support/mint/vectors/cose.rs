@@ -6,7 +6,7 @@ use super::super::{COSE_SIGN1, Document, PROTECTED_ES384};
 use super::{Layer, Vector};
 
 pub fn vectors() -> Vec<Vector> {
-    [headers(), tags(), elements(), signatures()].into_iter().flatten().collect()
+    [headers(), tags(), elements(), signatures(), sizes()].into_iter().flatten().collect()
 }
 
 fn refused(defect: &str, error: &'static str, why: &str, edit: impl FnOnce(&mut Document)) -> Vector {
@@ -97,6 +97,32 @@ fn headers() -> Vec<Vector> {
             "crit lists a label that must be understood (RFC 9052 §3.1), and is not.",
             |d| d.protected = vec![0xa2, 0x01, 0x38, 0x22, 0x02, 0x81, 0x19, 0xff, 0xff],
         ),
+        refused(
+            "crit_in_unprotected",
+            "cose_unprotected_header",
+            "crit belongs into the protected header (RFC 9052 §3.1), and hardware writes none.",
+            |d| d.unprotected = Cbor::Map(vec![(Cbor::Unsigned(2), Cbor::Array(vec![Cbor::Unsigned(1)]))]),
+        ),
+        refused(
+            "content_type_in_protected",
+            "cose_protected_header",
+            "A label that hardware never writes.",
+            |d| {
+                d.protected = vec![0xa2, 0x01, 0x38, 0x22, 0x03, 0x18, 0x3c];
+            },
+        ),
+        refused("label_of_text", "cose_protected_header", "A private label beside alg.", |d| {
+            d.protected = b"\xa2\x01\x38\x22\x61x\x01".to_vec();
+        }),
+        refused("alg_ps384", "cose_protected_header", "An RSA signature; the leaf's key is on P-384.", |d| {
+            d.protected = vec![0xa1, 0x01, 0x38, 0x25];
+        }),
+        refused("protected_null", "cose_malformed", "The protected header is null.", |d| {
+            d.edit_elements = |elements| elements[0] = Cbor::Null;
+        }),
+        refused("unprotected_null", "cose_malformed", "The unprotected header is null.", |d| {
+            d.unprotected = Cbor::Null;
+        }),
         refused("kid_in_protected", "cose_protected_header", "A label that hardware never writes.", |d| {
             d.protected = vec![0xa2, 0x01, 0x38, 0x22, 0x04, 0x41, 0x01];
         }),
@@ -138,6 +164,20 @@ fn tags() -> Vec<Vector> {
         }),
         refused("tag_18_twice", "cose_malformed", "A tagged COSE_Sign1 inside a tag.", |d| {
             d.tags = vec![COSE_SIGN1, COSE_SIGN1];
+        }),
+        refused(
+            "tag_55799",
+            "cose_tag",
+            "Self-described CBOR (RFC 8949 §3.4.6): hardware writes no tag.",
+            |d| {
+                d.tags = vec![55799];
+            },
+        ),
+        refused("tag_55799_around_18", "cose_tag", "Self-described CBOR around a tagged COSE_Sign1.", |d| {
+            d.tags = vec![55799, COSE_SIGN1];
+        }),
+        refused("tag_18_around_55799", "cose_malformed", "A tag inside the tag of COSE_Sign1.", |d| {
+            d.tags = vec![COSE_SIGN1, 55799];
         }),
         refused("tag_61_around_18", "cose_tag", "A CBOR Web Token (RFC 8392 §6) is something else.", |d| {
             d.tags = vec![61, COSE_SIGN1];
@@ -230,6 +270,52 @@ fn signatures() -> Vec<Vector> {
         ),
         refused("signature_null", "cose_malformed", "The signature is null.", |d| {
             d.edit_elements = |elements| elements[3] = Cbor::Null;
+        }),
+    ]
+}
+
+/// Claims of length, count and depth beyond all reason.
+fn sizes() -> Vec<Vector> {
+    vec![
+        refused("longer_than_kms_allows", "document_length", "One byte more than 262,144.", |d| {
+            d.edit_bytes = |document| document.resize(262_145, 0);
+        }),
+        refused("nested_10000_deep", "cose_malformed", "Ten thousand arrays, one in the other.", |d| {
+            d.unprotected = Cbor::Raw(super::nested(0x81));
+        }),
+        refused("tags_10000_deep", "cose_malformed", "Ten thousand times tag 18.", |d| {
+            d.tags = vec![COSE_SIGN1; 10_000];
+        }),
+        refused(
+            "map_of_100000_entries",
+            "cose_unprotected_header",
+            "An unprotected header of many labels.",
+            |d| {
+                d.unprotected = Cbor::Map(vec![(Cbor::Unsigned(0), Cbor::Unsigned(0)); 100_000]);
+            },
+        ),
+        refused("array_of_4_gib", "cose_array_length", "An array that claims 2^32 - 1 elements.", |d| {
+            d.edit_bytes = |document| drop(document.splice(0..1, super::claiming_4_gib(0x9a)));
+        }),
+        refused("protected_of_4_gib", "cose_malformed", "A protected header that claims 4 GiB.", |d| {
+            d.edit_elements = |elements| elements[0] = Cbor::Raw(super::claiming_4_gib(0x5a));
+        }),
+        refused(
+            "unprotected_of_4_gib",
+            "cose_unprotected_header",
+            "A map that claims 2^32 - 1 entries.",
+            |d| {
+                d.unprotected = Cbor::Raw(super::claiming_4_gib(0xba));
+            },
+        ),
+        refused("payload_of_4_gib", "cose_malformed", "A payload that claims 4 GiB.", |d| {
+            d.edit_elements = |elements| elements[2] = Cbor::Raw(super::claiming_4_gib(0x5a));
+        }),
+        refused("payload_of_2_to_the_64", "cose_malformed", "A payload that claims 2^64 - 1 bytes.", |d| {
+            d.edit_elements = |elements| elements[2] = Cbor::Raw([vec![0x5b], vec![0xff; 8]].concat());
+        }),
+        refused("signature_of_4_gib", "cose_malformed", "A signature that claims 4 GiB.", |d| {
+            d.edit_elements = |elements| elements[3] = Cbor::Raw(super::claiming_4_gib(0x5a));
         }),
     ]
 }

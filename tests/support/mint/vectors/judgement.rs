@@ -1,7 +1,7 @@
 //! Documents of the right form under the right root that are refused all the same: by their signature, age, mode or key.
 
 use super::super::cbor::{Cbor, bytes};
-use super::super::key::Key;
+use super::super::key::{Key, ORDER};
 use super::super::recipient::{F4, rsa_pss_spki, rsa_public_key, rsa_spki, rsa_spki_with_even_modulus};
 use super::{Layer, NOW_MS, Vector, refused};
 
@@ -19,6 +19,30 @@ fn signature() -> Vec<Vector> {
         }),
         mismatch("all_ones", "r and s above the group order.", |d| {
             d.edit_signature = |signature| vec![0xff; signature.len()];
+        }),
+        mismatch("r_zero", "r is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&[0; 48], &signature[48..]].concat();
+        }),
+        mismatch("s_zero", "s is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&signature[..48], &[0; 48]].concat();
+        }),
+        mismatch("r_is_the_order", "r is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&ORDER, &signature[48..]].concat();
+        }),
+        mismatch("s_is_the_order", "s is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&signature[..48], &ORDER].concat();
+        }),
+        mismatch("r_above_the_order", "r is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&[0xff; 48], &signature[48..]].concat();
+        }),
+        mismatch("s_above_the_order", "s is not between 1 and n - 1.", |d| {
+            d.edit_signature = |signature| [&signature[..48], &[0xff; 48]].concat();
+        }),
+        mismatch("of_ones", "r = s = 1: the least that is in range.", |d| {
+            d.edit_signature = |_| {
+                let one: Vec<u8> = [vec![0; 47], vec![1]].concat();
+                [&one[..], &one].concat()
+            };
         }),
         mismatch("by_another_key", "A well-formed signature by a stranger.", |d| {
             d.signer = Key::p384("stranger")

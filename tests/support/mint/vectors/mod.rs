@@ -2,6 +2,7 @@
 
 mod accepted;
 mod cose;
+mod encoding;
 mod judgement;
 mod path;
 mod payload;
@@ -102,6 +103,7 @@ pub fn all() -> Vec<Vector> {
         payload::vectors(),
         path::vectors(),
         roles::vectors(),
+        encoding::vectors(),
         judgement::vectors(),
         accepted::vectors(),
     ]
@@ -133,6 +135,16 @@ fn accepted(what: impl Into<String>, why: impl Into<String>, edit: impl FnOnce(&
         document,
         own_root: false,
     }
+}
+
+/// Ten thousand of this head, one in the other, and a zero at the bottom.
+fn nested(head: u8) -> Vec<u8> {
+    [vec![head; 10_000], vec![0x00]].concat()
+}
+
+/// A head with a length or count of 2^32 - 1 in four bytes, and nothing behind it.
+fn claiming_4_gib(head: u8) -> Vec<u8> {
+    vec![head, 0xff, 0xff, 0xff, 0xff]
 }
 
 /// The whole of `testdata/attestation`: each file's path in it and its content.

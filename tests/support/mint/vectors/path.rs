@@ -1,19 +1,22 @@
 //! Defects of the certificate path (RFC 5280 §6): which certificates, when, by whom, in which form.
 
 use super::super::Document;
-use super::super::cbor::Cbor;
-use super::super::certificate::{
-    BASIC_CONSTRAINTS, DIGITAL_SIGNATURE, ECDSA_WITH_SHA256, KEY_USAGE, ca_constraints, key_usage,
-};
+use super::super::cbor::{Cbor, bytes};
+use super::super::certificate::{ECDSA_WITH_SHA256, ECDSA_WITH_SHA512, SHA384_WITH_RSA, ca_constraints};
 use super::super::chain::{Level, machine_name};
-use super::super::der;
-use super::super::key::Key;
+use super::super::key::{Key, ORDER, ecdsa_sig_value};
 use super::{Layer, NOW_MS, Vector};
 
 const NOW_SECS: i64 = (NOW_MS / 1000) as i64;
 
-const LEVELS: [(Level, &str); 5] = [
+pub(super) const LEVELS: [(Level, &str); 5] = [
     (Level::Root, "root"),
+    (Level::Regional, "regional"),
+    (Level::Zonal, "zonal"),
+    (Level::Instance, "instance"),
+    (Level::Leaf, "leaf"),
+];
+pub(super) const BELOW_THE_ROOT: [(Level, &str); 4] = [
     (Level::Regional, "regional"),
     (Level::Zonal, "zonal"),
     (Level::Instance, "instance"),
@@ -23,7 +26,7 @@ pub(super) const AUTHORITIES: [(Level, &str); 3] =
     [(Level::Regional, "regional"), (Level::Zonal, "zonal"), (Level::Instance, "instance")];
 
 pub fn vectors() -> Vec<Vector> {
-    [bundle(), validity(), signatures(), encoding()].into_iter().flatten().collect()
+    [bundle(), validity(), signatures(), algorithms()].into_iter().flatten().collect()
 }
 
 pub(super) fn refused(
@@ -72,19 +75,20 @@ fn bundle() -> Vec<Vector> {
                 drop(d.payload.cabundle_mut().remove(0));
             },
         ),
+        refused(
+            "unsigned_emulator_with_es384",
+            "path_untrusted_root",
+            "What QEMU's nitro-enclave machine makes, its header changed to the one that is expected.",
+            |d| {
+                d.edit_signature = |_| vec![0; 96];
+                d.payload.set("certificate", bytes(&[0; 64]));
+                d.payload.set("cabundle", Cbor::Array(vec![bytes(&[0; 64])]));
+            },
+        ),
         refused("root_twice", "path_order", "The root stands in the bundle twice.", |d| {
             lift_path_lengths(d, &AUTHORITIES);
             d.payload.cabundle_mut().insert(1, Cbor::Certificate(Level::Root));
         }),
-        refused(
-            "instance_twice",
-            "path_issuer_name",
-            "The instance's certificate stands there twice.",
-            |d| {
-                lift_path_lengths(d, &AUTHORITIES);
-                d.payload.cabundle_mut().push(Cbor::Certificate(Level::Instance));
-            },
-        ),
         refused(
             "leaf_in_the_bundle",
             "path_basic_constraints",
@@ -102,9 +106,6 @@ fn bundle() -> Vec<Vector> {
                 d.payload.cabundle_mut().reverse();
             },
         ),
-        refused("two_levels_swapped", "path_issuer_name", "Zonal before regional.", |d| {
-            d.payload.cabundle_mut().swap(1, 2);
-        }),
         refused(
             "root_alone",
             "path_issuer_name",
@@ -133,7 +134,40 @@ fn bundle() -> Vec<Vector> {
             },
         ),
     ];
-    missing.into_iter().chain(others).collect()
+    let twice =
+        [(1, Level::Regional, "regional"), (2, Level::Zonal, "zonal"), (3, Level::Instance, "instance")].map(
+            |(index, level, name)| {
+                refused(
+                    format!("{name}_twice"),
+                    "path_issuer_name",
+                    format!("The {name} certificate stands in the bundle twice."),
+                    |d| {
+                        lift_path_lengths(d, &AUTHORITIES);
+                        d.payload.cabundle_mut().insert(index, Cbor::Certificate(level));
+                    },
+                )
+            },
+        );
+    missing.into_iter().chain(twice).chain(others).chain(swapped()).collect()
+}
+
+/// Every pair of neighbours in the other order.
+fn swapped() -> Vec<Vector> {
+    vec![
+        refused("root_and_regional_swapped", "path_untrusted_root", "Regional before root.", |d| {
+            d.payload.cabundle_mut().swap(0, 1);
+        }),
+        refused("two_levels_swapped", "path_issuer_name", "Zonal before regional.", |d| {
+            d.payload.cabundle_mut().swap(1, 2);
+        }),
+        refused("zonal_and_instance_swapped", "path_issuer_name", "Instance before zonal.", |d| {
+            d.payload.cabundle_mut().swap(2, 3);
+        }),
+        refused("instance_and_leaf_swapped", "path_issuer_name", "The leaf in place of its issuer.", |d| {
+            d.payload.cabundle_mut()[3] = Cbor::Certificate(Level::Leaf);
+            d.payload.set("certificate", Cbor::Certificate(Level::Instance));
+        }),
+    ]
 }
 
 /// Each level a second too late, and a second too early; the document itself is fresh.
@@ -163,13 +197,7 @@ fn validity() -> Vec<Vector> {
 
 /// Certificates signed by the wrong key, or with the wrong algorithm.
 fn signatures() -> Vec<Vector> {
-    let forged = [
-        (Level::Regional, "regional"),
-        (Level::Zonal, "zonal"),
-        (Level::Instance, "instance"),
-        (Level::Leaf, "leaf"),
-    ]
-    .map(|(level, name)| {
+    let forged = BELOW_THE_ROOT.map(|(level, name)| {
         refused(
             format!("{name}_signed_by_another_key"),
             "path_validation",
@@ -197,9 +225,55 @@ fn signatures() -> Vec<Vector> {
                 };
             },
         ),
-        refused("leaf_algorithm_sha256", "path_validation", "Both places say ecdsa-with-SHA256.", |d| {
-            d.chain.leaf.certificate.inner_signature_algorithm = ECDSA_WITH_SHA256;
-            d.chain.leaf.certificate.outer_signature_algorithm = ECDSA_WITH_SHA256;
+        refused("leaf_signature_of_zeros", "path_validation", "r = s = 0 is no signature.", |d| {
+            d.chain.leaf.certificate.encode_signature = |_| ecdsa_sig_value(&[0; 96]);
+        }),
+        refused("leaf_signature_r_is_the_order", "path_validation", "r is not below the group order.", |d| {
+            d.chain.leaf.certificate.encode_signature = |raw| ecdsa_sig_value(&[&ORDER, &raw[48..]].concat());
+        }),
+        refused("leaf_signature_s_is_the_order", "path_validation", "s is not below the group order.", |d| {
+            d.chain.leaf.certificate.encode_signature = |raw| ecdsa_sig_value(&[&raw[..48], &ORDER].concat());
+        }),
+        refused(
+            "leaf_signature_not_in_der",
+            "path_validation",
+            "COSE's form of a signature, r ‖ s.",
+            |d| {
+                d.chain.leaf.certificate.encode_signature = <[u8]>::to_vec;
+            },
+        ),
+        refused("leaf_signature_trailing_byte", "path_validation", "A byte follows r and s.", |d| {
+            d.chain.leaf.certificate.encode_signature = |raw| [&ecdsa_sig_value(raw)[..], &[0]].concat();
+        }),
+        refused("leaf_signature_empty", "path_validation", "A BIT STRING of no bits.", |d| {
+            d.chain.leaf.certificate.encode_signature = |_| Vec::new();
+        }),
+    ];
+    forged.into_iter().chain(others).collect()
+}
+
+/// Certificates whose signatures hold, and are made with another algorithm than ecdsa-with-SHA384 (RFC 5758 §3.2).
+fn algorithms() -> Vec<Vector> {
+    let sha256 = BELOW_THE_ROOT.map(|(level, name)| {
+        refused(
+            format!("{name}_algorithm_sha256"),
+            "path_validation",
+            format!("The {name} certificate is signed with SHA-256, rightly in every other respect."),
+            move |d| {
+                let certificate = &mut d.chain.link_mut(level).certificate;
+                certificate.inner_signature_algorithm = ECDSA_WITH_SHA256;
+                certificate.outer_signature_algorithm = ECDSA_WITH_SHA256;
+            },
+        )
+    });
+    let others = vec![
+        refused("leaf_algorithm_sha512", "path_validation", "Both places say ecdsa-with-SHA512.", |d| {
+            d.chain.leaf.certificate.inner_signature_algorithm = ECDSA_WITH_SHA512;
+            d.chain.leaf.certificate.outer_signature_algorithm = ECDSA_WITH_SHA512;
+        }),
+        refused("leaf_algorithm_rsa", "path_validation", "Both places say sha384WithRSAEncryption.", |d| {
+            d.chain.leaf.certificate.inner_signature_algorithm = SHA384_WITH_RSA;
+            d.chain.leaf.certificate.outer_signature_algorithm = SHA384_WITH_RSA;
         }),
         refused(
             "leaf_algorithms_differ",
@@ -210,102 +284,5 @@ fn signatures() -> Vec<Vector> {
             },
         ),
     ];
-    forged.into_iter().chain(others).collect()
-}
-
-/// Certificates that are not DER of X.509 v3. They are signed as they stand.
-fn encoding() -> Vec<Vector> {
-    vec![
-        refused("leaf_not_der", "path_malformed_certificate", "Random bytes.", |d| {
-            d.chain.leaf.certificate.edit_der = |_| vec![0x17; 600];
-        }),
-        refused("leaf_in_pem", "path_malformed_certificate", "A PEM header in place of DER.", |d| {
-            d.chain.leaf.certificate.edit_der = |_| b"-----BEGIN CERTIFICATE-----\n".to_vec();
-        }),
-        refused(
-            "leaf_trailing_byte",
-            "path_malformed_certificate",
-            "One byte follows the certificate.",
-            |d| {
-                d.chain.leaf.certificate.edit_der = |mut der| {
-                    der.push(0);
-                    der
-                };
-            },
-        ),
-        refused(
-            "instance_trailing_byte",
-            "path_malformed_certificate",
-            "One byte follows the certificate.",
-            |d| {
-                d.chain.instance.certificate.edit_der = |mut der| {
-                    der.push(0);
-                    der
-                };
-            },
-        ),
-        refused(
-            "leaf_truncated",
-            "path_malformed_certificate",
-            "The last byte of the certificate is missing.",
-            |d| {
-                d.chain.leaf.certificate.edit_der = |mut der| {
-                    der.pop();
-                    der
-                };
-            },
-        ),
-        refused(
-            "leaf_of_indefinite_length",
-            "path_malformed_certificate",
-            "BER's open end has no place in DER.",
-            |d| {
-                d.chain.leaf.certificate.edit_der = |der| [&[0x30, 0x80], &der[4..], &[0, 0]].concat();
-            },
-        ),
-        refused(
-            "leaf_version_1",
-            "path_malformed_certificate",
-            "X.509 v1 has no extensions and so no keyUsage.",
-            |d| {
-                d.chain.leaf.certificate.version = None;
-            },
-        ),
-        refused("leaf_extension_twice", "path_malformed_certificate", "keyUsage stands twice.", |d| {
-            d.chain.leaf.certificate.extensions.push(key_usage(&[DIGITAL_SIGNATURE], false));
-        }),
-        refused(
-            "regional_boolean_not_der",
-            "path_validation",
-            "TRUE is ff in DER (X.690 §11.1); this one is 01.",
-            |d| {
-                d.chain.regional.certificate.extension_mut(BASIC_CONSTRAINTS).value =
-                    vec![0x30, 0x06, 0x01, 0x01, 0x01, 0x02, 0x01, 0x02];
-            },
-        ),
-        refused(
-            "instance_key_usage_malformed",
-            "path_malformed_certificate",
-            "keyUsage holds no BIT STRING.",
-            |d| {
-                d.chain.instance.certificate.extension_mut(KEY_USAGE).value = der::null();
-            },
-        ),
-        refused(
-            "leaf_key_usage_malformed",
-            "path_malformed_certificate",
-            "keyUsage holds no BIT STRING.",
-            |d| {
-                d.chain.leaf.certificate.extension_mut(KEY_USAGE).value = der::null();
-            },
-        ),
-        refused(
-            "zonal_basic_constraints_malformed",
-            "path_basic_constraints",
-            "No SEQUENCE in it: what cannot be read grants nothing.",
-            |d| {
-                d.chain.zonal.certificate.extension_mut(BASIC_CONSTRAINTS).value = der::boolean(true);
-            },
-        ),
-    ]
+    sha256.into_iter().chain(others).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::cbor::{Cbor, bytes, text};
 use super::super::chain::Level;
-use super::super::{Document, INSTANCE_ID};
+use super::super::{Document, INSTANCE_ID, MODULE_ID};
 use super::{Layer, Vector};
 
 const FIELDS: [&str; 9] = [
@@ -20,7 +20,7 @@ const FIELDS: [&str; 9] = [
 const REQUIRED: [&str; 6] = ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"];
 
 pub fn vectors() -> Vec<Vector> {
-    [presence(), types(), encoding(), scalars(), pcrs(), certificates(), optional_fields()]
+    [presence(), types(), encoding(), scalars(), pcrs(), certificates(), optional_fields(), sizes()]
         .into_iter()
         .flatten()
         .collect()
@@ -52,7 +52,7 @@ fn presence() -> Vec<Vector> {
             move |d| d.payload.set(field, Cbor::Null),
         )
     });
-    let duplicate = ["pcrs", "public_key", "timestamp"].map(|field| {
+    let duplicate = FIELDS.map(|field| {
         refused(
             format!("{field}_twice"),
             "payload_duplicate_field",
@@ -102,6 +102,7 @@ fn types() -> Vec<Vector> {
         ("cabundle", "bytes", bytes(&[0x30, 0])),
         ("public_key", "text", text("-----BEGIN PUBLIC KEY-----")),
         ("user_data", "text", text("user data")),
+        ("nonce", "text", text("nonce")),
         ("nonce", "undefined", Cbor::Raw(vec![0xf7])),
     ];
     of_wrong_type
@@ -148,9 +149,6 @@ fn encoding() -> Vec<Vector> {
         refused("nonce_tagged", "payload_malformed", "A tag in front of the value.", |d| {
             d.payload.set("nonce", Cbor::Raw(vec![0xc0, 0x41, 0]));
         }),
-        refused("nested_deeply", "payload_malformed", "A thousand arrays, one in the other.", |d| {
-            d.payload.set("user_data", Cbor::Raw([vec![0x81; 1000], vec![0x00]].concat()));
-        }),
         refused("break_missing", "payload_malformed", "The indefinite map never ends.", |d| {
             let Cbor::IndefiniteMap(_) = d.payload.item() else { unreachable!("hardware's form") };
             let whole = d.payload.item().encode(&d.chain);
@@ -182,6 +180,11 @@ fn scalars() -> Vec<Vector> {
         refused(defect, "payload_module_id", why, |d| d.payload.set("module_id", value))
     };
     vec![
+        module_id(
+            "module_id_129_bytes",
+            &format!("{MODULE_ID}{}", "0".repeat(129 - MODULE_ID.len())),
+            "Real ones have 39 bytes; 128 are accepted.",
+        ),
         module_id("module_id_empty", "", "At least one character is published."),
         module_id("module_id_without_enclave", INSTANCE_ID, "An instance, not an enclave in it."),
         module_id(
@@ -203,6 +206,9 @@ fn scalars() -> Vec<Vector> {
                 d.payload.set("module_id", text("i-0123456789abcdef0-tpm0000000000000000"));
             },
         ),
+        refused("digest_one_byte_too_long", "payload_digest", "The value is exactly SHA384.", |d| {
+            d.payload.set("digest", text("SHA384\0"));
+        }),
         refused("digest_sha256", "payload_digest", "The only digest published is SHA384.", |d| {
             d.payload.set("digest", text("SHA256"));
         }),
@@ -224,26 +230,29 @@ fn scalars() -> Vec<Vector> {
 }
 
 fn pcrs() -> Vec<Vector> {
+    let absent = [0, 1, 2].map(|index| {
+        refused(
+            format!("pcr{index}_absent"),
+            "payload_missing_pcr",
+            format!("PCR{index} says what the enclave runs; leaving it out is not zeroing it."),
+            |d| drop(d.payload.pcrs_mut().remove(index)),
+        )
+    });
     let length = |length: usize, why| {
         let value = vec![1; length];
         refused(format!("pcr_of_{length}_bytes"), "payload_length", why, move |d| {
             d.payload.set_pcr(5, &value)
         })
     };
-    vec![
+    let others = vec![
         refused("pcrs_empty", "payload_missing_pcr", "Without PCRs nothing is measured.", |d| {
             d.payload.pcrs_mut().clear();
         }),
-        refused(
-            "pcr0_absent",
-            "payload_missing_pcr",
-            "PCR0 identifies the image; leaving it out is not zeroing it.",
-            |d| {
-                drop(d.payload.pcrs_mut().remove(0));
-            },
-        ),
         refused("pcr_index_32", "payload_pcr_index", "Indices run from 0 to 31.", |d| {
             d.payload.set_pcr(32, &[1; 48])
+        }),
+        refused("pcr_index_255", "payload_pcr_index", "Indices run from 0 to 31.", |d| {
+            d.payload.set_pcr(255, &[1; 48])
         }),
         refused("pcr_index_2_to_the_32", "payload_pcr_index", "Cut to 32 bits this would be PCR0.", |d| {
             d.payload.set_pcr(1 << 32, &[1; 48]);
@@ -275,13 +284,18 @@ fn pcrs() -> Vec<Vector> {
         length(64, "A published length, of another digest than SHA384."),
         length(47, "A SHA-384 value is 48 bytes."),
         length(49, "A SHA-384 value is 48 bytes."),
+        refused("pcrs_indefinite", "payload_malformed", "Nested items are definite.", |d| {
+            let pcrs = d.payload.pcrs_mut().clone();
+            d.payload.set("pcrs", Cbor::IndefiniteMap(pcrs));
+        }),
         refused("pcr_null", "payload_malformed", "A PCR holds a value.", |d| {
             d.payload.pcrs_mut()[5].1 = Cbor::Null;
         }),
         refused("pcrs_33", "payload_pcr_count", "33 PCRs: one has no index left.", |d| {
             (0..33).for_each(|index| d.payload.set_pcr(index, &[1; 48]));
         }),
-    ]
+    ];
+    absent.into_iter().chain(others).collect()
 }
 
 fn certificates() -> Vec<Vector> {
@@ -334,4 +348,70 @@ fn optional_fields() -> Vec<Vector> {
             )
         })
         .into()
+}
+
+/// Claims of length, count and depth beyond all reason.
+fn sizes() -> Vec<Vector> {
+    let text_of_4_gib = ["module_id", "digest"].map(|field| {
+        refused(format!("{field}_of_4_gib"), "payload_malformed", "Claims 4 GiB.", |d| {
+            d.payload.set(field, Cbor::Raw(super::claiming_4_gib(0x7a)));
+        })
+    });
+    let bytes_of_4_gib = ["certificate", "public_key", "user_data"].map(|field| {
+        refused(format!("{field}_of_4_gib"), "payload_malformed", "Claims 4 GiB.", |d| {
+            d.payload.set(field, Cbor::Raw(super::claiming_4_gib(0x5a)));
+        })
+    });
+    let others = vec![
+        refused("nested_10000_deep", "payload_malformed", "Ten thousand arrays, one in the other.", |d| {
+            d.payload.set("user_data", Cbor::Raw(super::nested(0x81)));
+        }),
+        refused(
+            "nested_10000_deep_in_a_key",
+            "payload_malformed",
+            "The name of a field is a text string.",
+            |d| {
+                d.payload.rename("nonce", Cbor::Raw(super::nested(0x81)));
+            },
+        ),
+        refused("maps_nested_10000_deep", "payload_malformed", "Ten thousand maps without an end.", |d| {
+            d.payload.set("pcrs", Cbor::Raw([&[0xa1, 0x00][..], &super::nested(0xbf)].concat()));
+        }),
+        refused("tags_10000_deep", "payload_malformed", "Ten thousand tags in front of a value.", |d| {
+            d.payload.set("nonce", Cbor::Raw(super::nested(0xc0)));
+        }),
+        refused(
+            "cabundle_of_4_gib",
+            "payload_cabundle_count",
+            "An array that claims 2^32 - 1 entries.",
+            |d| {
+                d.payload.set("cabundle", Cbor::Raw(super::claiming_4_gib(0x9a)));
+            },
+        ),
+        refused("pcrs_of_4_gib", "payload_malformed", "A map that claims 2^32 - 1 entries, and ends.", |d| {
+            d.payload.set("pcrs", Cbor::Raw(super::claiming_4_gib(0xba)));
+        }),
+        refused("map_of_4_gib", "payload_malformed", "A payload that claims 2^32 - 1 fields.", |d| {
+            d.payload.indefinite = false;
+            d.edit_elements = |elements| {
+                let Cbor::Bytes(payload) = &mut elements[2] else { unreachable!("a byte string") };
+                payload.splice(0..1, super::claiming_4_gib(0xba));
+            };
+        }),
+        refused("map_of_100000_entries", "payload_unknown_field", "Work for whoever collects them.", |d| {
+            d.payload.fields = vec![(text(""), Cbor::Null); 100_000];
+        }),
+        refused("pcrs_of_100000_entries", "payload_length", "Work for whoever collects them.", |d| {
+            d.payload.set("pcrs", Cbor::Map(vec![(Cbor::Unsigned(0), bytes(&[])); 100_000]));
+        }),
+        refused(
+            "pcrs_of_5000_registers",
+            "payload_pcr_index",
+            "Registers of the right length, all the same.",
+            |d| {
+                d.payload.set("pcrs", Cbor::Map(vec![(Cbor::Unsigned(0), bytes(&[1; 48])); 5_000]));
+            },
+        ),
+    ];
+    text_of_4_gib.into_iter().chain(bytes_of_4_gib).chain(others).collect()
 }

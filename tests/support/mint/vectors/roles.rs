@@ -2,15 +2,16 @@
 
 use super::super::cbor::Cbor;
 use super::super::certificate::{
-    BASIC_CONSTRAINTS, CRL_SIGN, Certificate, DIGITAL_SIGNATURE, Extension, KEY_CERT_SIGN, KEY_USAGE,
-    NAME_CONSTRAINTS, NON_REPUDIATION, ca_constraints, end_entity_constraints, key_usage, unknown_extension,
+    BASIC_CONSTRAINTS, CRL_DISTRIBUTION_POINTS, CRL_SIGN, Certificate, DIGITAL_SIGNATURE, Extension,
+    KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS, NON_REPUDIATION, ca_constraints, end_entity_constraints,
+    key_usage, unknown_extension,
 };
 use super::super::chain::{Level, authority_name, machine_name};
 use super::super::der;
-use super::super::key::{Key, SECP384R1, UNKNOWN_CURVE, spki_on};
+use super::super::key::{Key, SECP384R1, SECP521R1, UNKNOWN_CURVE, spki_on};
 use super::super::recipient::{F4, rsa_spki};
 use super::Vector;
-use super::path::{AUTHORITIES, lift_path_lengths, refused};
+use super::path::{AUTHORITIES, LEVELS, lift_path_lengths, refused};
 
 pub fn vectors() -> Vec<Vector> {
     [authorities(), leaf()].into_iter().flatten().collect()
@@ -18,11 +19,12 @@ pub fn vectors() -> Vec<Vector> {
 
 /// What a CA must be allowed to do.
 fn authorities() -> Vec<Vector> {
-    let by_level = AUTHORITIES.into_iter().flat_map(|(level, name)| {
+    let by_level = LEVELS[..4].iter().copied().flat_map(|(level, name)| {
         let edit = |defect: &str, error, why: String, change: fn(&mut Certificate)| {
-            refused(format!("{name}_{defect}"), error, why, |d| {
+            let vector = refused(format!("{name}_{defect}"), error, why, |d| {
                 change(&mut d.chain.link_mut(level).certificate)
-            })
+            });
+            if level == Level::Root { vector.under_its_own_root() } else { vector }
         };
         [
             edit(
@@ -53,22 +55,40 @@ fn authorities() -> Vec<Vector> {
             ),
             edit(
                 "with_unknown_critical_extension",
-                "path_validation",
+                "path_critical_extension",
                 format!("A critical extension of the {name} certificate must be understood or refused."),
                 |c| c.set_extension(unknown_extension(true)),
             ),
         ]
     });
-    let path_len =
-        [(Level::Regional, "regional", 1), (Level::Zonal, "zonal", 0)].map(|(level, name, length)| {
-            refused(
+    let path_len = [(Level::Root, "root", 2), (Level::Regional, "regional", 1), (Level::Zonal, "zonal", 0)]
+        .map(|(level, name, length)| {
+            let vector = refused(
                 format!("{name}_path_length_exceeded"),
                 "path_length",
                 format!("The {name} certificate allows one CA fewer than follow it."),
                 move |d| d.chain.link_mut(level).certificate.set_extension(ca_constraints(Some(length))),
-            )
+            );
+            if level == Level::Root { vector.under_its_own_root() } else { vector }
         });
+    let renamed = LEVELS[..4].iter().copied().map(|(level, name)| {
+        let vector = refused(
+            format!("{name}_issuer_renamed"),
+            "path_issuer_name",
+            format!("The {name} certificate is signed by the right key and names another issuer."),
+            |d| d.chain.link_mut(level).certificate.issuer = authority_name("another.nitro-enclaves"),
+        );
+        if level == Level::Root { vector.under_its_own_root() } else { vector }
+    });
     let others = vec![
+        refused(
+            "regional_crl_distribution_points_critical",
+            "path_critical_extension",
+            "Known, and not looked at: no CRL is fetched.",
+            |d| {
+                d.chain.regional.certificate.extension_mut(CRL_DISTRIBUTION_POINTS).critical = true;
+            },
+        ),
         refused(
             "instance_below_an_instance",
             "path_length",
@@ -100,16 +120,38 @@ fn authorities() -> Vec<Vector> {
                 });
             },
         ),
-        refused(
-            "regional_issuer_renamed",
-            "path_issuer_name",
-            "Signed by the root's key, issued by another name.",
-            |d| {
-                d.chain.regional.certificate.issuer = authority_name("another.nitro-enclaves");
-            },
-        ),
     ];
-    by_level.chain(path_len).chain(others).collect()
+    by_level.chain(path_len).chain(renamed).chain(others).chain(on_another_curve()).collect()
+}
+
+/// Each authority with a key on P-256, which signs what stands below it.
+fn on_another_curve() -> Vec<Vector> {
+    LEVELS[..4]
+        .iter()
+        .copied()
+        .map(|(level, name)| {
+            let vector = refused(
+                format!("{name}_on_p256"),
+                "path_validation",
+                format!("Every key of the chain is on P-384; the {name} certificate's is not."),
+                |d| {
+                    let key = Key::p256(name);
+                    d.chain.link_mut(level).set_key(key.clone());
+                    let chain = &mut d.chain;
+                    match level {
+                        Level::Root => {
+                            chain.root.issuer_key = key.clone();
+                            chain.regional.issuer_key = key;
+                        }
+                        Level::Regional => chain.zonal.issuer_key = key,
+                        Level::Zonal => chain.instance.issuer_key = key,
+                        Level::Instance | Level::Leaf => chain.leaf.issuer_key = key,
+                    }
+                },
+            );
+            if level == Level::Root { vector.under_its_own_root() } else { vector }
+        })
+        .collect()
 }
 
 /// What the leaf must and must not be.
@@ -125,6 +167,15 @@ fn leaf() -> Vec<Vector> {
             d.chain.leaf.certificate.set_extension(key_usage(&[KEY_CERT_SIGN], false));
         }),
         refused(
+            "leaf_may_sign_certificates_too",
+            "path_key_usage",
+            "keyCertSign is for CAs (RFC 5280 §4.2.1.9).",
+            |d| {
+                let usage = key_usage(&[DIGITAL_SIGNATURE, KEY_CERT_SIGN], false);
+                d.chain.leaf.certificate.set_extension(usage);
+            },
+        ),
+        refused(
             "leaf_without_key_usage",
             "path_key_usage",
             "Hardware always says what the leaf may do.",
@@ -134,7 +185,7 @@ fn leaf() -> Vec<Vector> {
         ),
         refused(
             "leaf_with_unknown_critical_extension",
-            "path_validation",
+            "path_critical_extension",
             "It must be understood or refused.",
             |d| {
                 d.chain.leaf.certificate.set_extension(unknown_extension(true));
@@ -170,10 +221,8 @@ fn leaf() -> Vec<Vector> {
                 d.chain.leaf.certificate.spki = spki_on(SECP384R1, &[&[sign], &point[1..49]].concat());
             },
         ),
-        refused("instance_on_p256", "path_validation", "Every key of the chain is on P-384.", |d| {
-            let key = Key::p256("instance");
-            d.chain.instance.set_key(key.clone());
-            d.chain.leaf.issuer_key = key;
+        refused("leaf_on_p521", "path_leaf_key", "Every key of the chain is on P-384.", |d| {
+            d.chain.leaf.certificate.spki = spki_on(SECP521R1, &[&[0x04][..], &[1; 132]].concat());
         }),
         refused(
             "leaf_key_off_the_curve",

@@ -1,0 +1,119 @@
+//! Key policies: what is accepted is kept byte for byte, and means the same in every equivalent form.
+
+use std::borrow::Cow;
+
+use nitro_key_broker::policy::{
+    Caller, ConditionKey, ContextValue, ContextValues, KeyPolicy, MAX_POLICY_BYTES, PolicyRequest,
+    PrincipalArn, RequestContext, Verdict,
+};
+use nitro_key_broker::time::UnixTime;
+use serde_json::{Value, json};
+
+const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e";
+
+pub fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    match KeyPolicy::parse(text) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(policy) => {
+            assert_eq!(policy.text(), text);
+            let verdicts = verdicts(&policy);
+            let document: Value = serde_json::from_str(text).expect("a policy is JSON to serde_json too");
+            assert_same_verdicts(&verdicts, &document);
+            assert_same_verdicts(&verdicts, &with_statements_reversed(&document));
+            assert_all_denied(&document);
+        }
+    }
+}
+
+/// Whether each of a fixed set of requests is allowed.
+fn verdicts(policy: &KeyPolicy) -> Vec<bool> {
+    let principal = |arn| Caller::Principal { arn: PrincipalArn::parse(arn).unwrap() };
+    let callers = [
+        Caller::Anonymous,
+        principal("arn:aws:iam::111122223333:user/alice"),
+        principal("arn:aws:sts::111122223333:assumed-role/App/session"),
+    ];
+    let contexts = [Context { is_attested: false }, Context { is_attested: true }];
+    let mut verdicts = Vec::new();
+    for caller in &callers {
+        for context in &contexts {
+            for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
+                let request = PolicyRequest { caller, action, resource: KEY_ARN, context };
+                let verdict = policy.evaluate(&request);
+                if let Verdict::NotAllowed { reasons } = &verdict {
+                    assert!(reasons.iter().all(|reason| !reason.to_string().is_empty()));
+                }
+                verdicts.push(verdict.is_allowed());
+            }
+        }
+    }
+    verdicts
+}
+
+/// Another order of members, other white space and other escapes mean the same.
+fn assert_same_verdicts(expected: &[bool], document: &Value) {
+    if let Some(policy) = parse(document) {
+        assert_eq!(verdicts(&policy), expected, "{document}");
+    }
+}
+
+fn with_statements_reversed(document: &Value) -> Value {
+    let mut document = document.clone();
+    if let Some(Value::Array(statements)) = document.get_mut("Statement") {
+        statements.reverse();
+    }
+    document
+}
+
+/// A statement that denies everything beats whatever the others allow.
+fn assert_all_denied(document: &Value) {
+    let mut document = document.clone();
+    let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let statements = match document["Statement"].take() {
+        Value::Array(statements) => statements,
+        statement => vec![statement],
+    };
+    document["Statement"] = statements.into_iter().chain([deny]).collect();
+    if let Some(policy) = parse(&document) {
+        assert!(verdicts(&policy).iter().all(|is_allowed| !is_allowed), "{document}");
+    }
+}
+
+/// `None` only when the form is too long.
+fn parse(document: &Value) -> Option<KeyPolicy> {
+    let text = document.to_string();
+    (text.len() <= MAX_POLICY_BYTES)
+        .then(|| KeyPolicy::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+}
+
+/// A request over TLS from one address, with or without an attested enclave.
+struct Context {
+    is_attested: bool,
+}
+
+impl RequestContext for Context {
+    fn values(&self, key: &ConditionKey) -> ContextValues<'_> {
+        let pcr = || ContextValues::One(ContextValue::Text(Cow::Owned("ab".repeat(48))));
+        match key {
+            ConditionKey::RecipientAttestationImageSha384 | ConditionKey::RecipientAttestationPcr(0..=4)
+                if self.is_attested =>
+            {
+                pcr()
+            }
+            ConditionKey::EncryptionContext(name) if **name == *"App" => ContextValues::text("fuzz"),
+            ConditionKey::EncryptionContextKeys => ContextValues::texts(["App"]),
+            ConditionKey::KeySpec | ConditionKey::EncryptionAlgorithm => {
+                ContextValues::text("SYMMETRIC_DEFAULT")
+            }
+            ConditionKey::ResourceAliases => ContextValues::texts(["alias/app", "alias/other"]),
+            ConditionKey::RequestAlias => ContextValues::text("alias/app"),
+            ConditionKey::CurrentTime => {
+                ContextValues::One(ContextValue::Time(UnixTime::from_ms(1_795_521_600_000)))
+            }
+            ConditionKey::SourceIp => ContextValues::One(ContextValue::Address([10, 0, 0, 1].into())),
+            ConditionKey::SecureTransport => ContextValues::One(ContextValue::Flag(true)),
+            _ => ContextValues::Absent,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Request bodies: JSON, and the members of each operation.
+
+use nitro_key_broker::json::{Json, JsonError};
+use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
+use nitro_key_broker::operations::{
+    Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Members, Operation,
+};
+use serde_json::Value;
+
+pub fn run(input: &[u8]) {
+    let peer = serde_json::from_slice::<Value>(input);
+    match Json::parse(input) {
+        Ok(json) => {
+            let peer = peer.expect("what is accepted is JSON to serde_json too");
+            assert!(is_same(&json, &peer), "{json:?}\n{peer:?}");
+            // Neither white space nor the order of members matters.
+            let other_form = Json::parse(&serde_json::to_vec(&peer).unwrap()).unwrap();
+            check_operation::<GenerateDataKey>(&json, &other_form);
+            check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
+            check_operation::<Decrypt>(&json, &other_form);
+        }
+        Err(JsonError::Syntax { .. }) => assert!(peer.is_err(), "serde_json reads what is refused as syntax"),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn check_operation<O: Operation>(json: &Json, other_form: &Json) {
+    let parse = |json| Members::of_request(json).and_then(|members| O::parse(&members));
+    match (parse(json), parse(other_form)) {
+        (Ok(operation), Ok(other)) => {
+            let parameters = operation.audit_parameters();
+            assert_eq!(parameters, other.audit_parameters());
+            if let Some(key_id) = parameters.get("keyId").and_then(Value::as_str) {
+                check_key_id(key_id);
+            }
+        }
+        // Among several faults another may be found first.
+        (Err(error), Err(_)) => assert!(!error.to_string().is_empty()),
+        (one, other) => panic!("{} in one form only: {:?} {:?}", O::NAME, one.err(), other.err()),
+    }
+}
+
+/// What names a key is named by its ARN too.
+fn check_key_id(text: &str) {
+    let realm = Realm::new("us-east-1", "111122223333").unwrap();
+    let Ok(identifier) = KeyIdentifier::parse(text, &realm) else { return };
+    let arn = match &identifier {
+        KeyIdentifier::Key(id) => realm.key_arn(*id).to_string(),
+        KeyIdentifier::Alias(name) => {
+            assert_eq!(AliasName::parse(name.as_str()).as_ref(), Ok(name));
+            realm.alias_arn(name)
+        }
+    };
+    assert_eq!(KeyIdentifier::parse(&arn, &realm), Ok(identifier));
+}
+
+fn is_same(json: &Json, peer: &Value) -> bool {
+    match (json, peer) {
+        (Json::Null, Value::Null) => true,
+        (Json::Bool(one), Value::Bool(other)) => one == other,
+        (Json::Integer(one), Value::Number(other)) => other.as_i64() == Some(*one),
+        (Json::OtherNumber, Value::Number(other)) => other.as_i64().is_none(),
+        (Json::String(one), Value::String(other)) => one == other,
+        (Json::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Json::Object(one), Value::Object(other)) => {
+            let same =
+                |(name, value): &(String, Json)| other.get(name).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(same)
+        }
+        _ => false,
+    }
+}
