@@ -33,6 +33,7 @@ use broker::client::Client;
 use broker::enclave::Enclave;
 use broker::policy_on_pcr0;
 use hyper::body::Bytes;
+use nitro_key_broker::attestation::MemoSize;
 use nitro_key_broker::time::UnixTime;
 use process::{BrokerProcess, DataFolder};
 use rustix::process::{Pid, getpid};
@@ -63,7 +64,7 @@ fn main() {
     let broker = BrokerProcess::start(&folder);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut clients = runtime.block_on(connect(&broker, connections));
-    let ask = Arc::new(Ask::new(&key, enclave));
+    let ask = Arc::new(Ask::new(&key, enclave, 2 * MemoSize::default().documents));
     let resident_before = Usage::of(broker.pid()).resident_kib;
 
     // Both sides are measured by the processor time that they use, in turns, so that what else the machine does meets
@@ -88,7 +89,7 @@ fn main() {
     let (rate, cryptography) = (served.rate(), cryptography.rate());
     let share = rate / cryptography;
     println!(
-        "{requests} GenerateDataKey over {connections} connections in {:.1} s",
+        "{requests} GenerateDataKey with fresh documents over {connections} connections in {:.1} s",
         on_the_clock.as_secs_f64()
     );
     println!("  on the clock:             {:8.0} requests/s", requests as f64 / on_the_clock.as_secs_f64());
@@ -158,30 +159,44 @@ async fn send(clients: Vec<Client>, ask: &Arc<Ask>, requests: usize) -> Vec<Clie
     clients
 }
 
-/// The request, with a document that is renewed while it is still fresh.
+/// Requests with documents of their own, which take turns: by the time that one comes again, the broker has forgotten it,
+/// so each costs what a fresh document costs. They are renewed while they are still fresh.
 struct Ask {
     key: String,
     enclave: Enclave,
-    current: Mutex<(Instant, Bytes)>,
+    documents: usize,
+    current: Mutex<Pool>,
+}
+
+struct Pool {
+    made: Instant,
+    bodies: Vec<Bytes>,
+    next: usize,
 }
 
 impl Ask {
-    fn new(key: &str, enclave: Enclave) -> Self {
-        let current = Mutex::new((Instant::now(), Self::attest(key, &enclave)));
-        Self { key: key.to_owned(), enclave, current }
+    fn new(key: &str, enclave: Enclave, documents: usize) -> Self {
+        let current = Mutex::new(Self::attest(key, &enclave, documents));
+        Self { key: key.to_owned(), enclave, documents, current }
     }
 
     fn body(&self) -> Bytes {
         let mut current = self.current.lock().unwrap();
-        if current.0.elapsed() > Duration::from_secs(120) {
-            *current = (Instant::now(), Self::attest(&self.key, &self.enclave));
+        if current.made.elapsed() > Duration::from_secs(120) {
+            *current = Self::attest(&self.key, &self.enclave, self.documents);
         }
-        current.1.clone()
+        current.next = (current.next + 1) % self.documents;
+        current.bodies[current.next].clone()
     }
 
-    fn attest(key: &str, enclave: &Enclave) -> Bytes {
-        let recipient = enclave.recipient(UnixTime::now());
-        json!({"KeyId": key, "KeySpec": "AES_256", "Recipient": recipient}).to_string().into()
+    /// Each document was made a millisecond before the one in front of it, so no two are the same.
+    fn attest(key: &str, enclave: &Enclave, documents: usize) -> Pool {
+        let now = UnixTime::now();
+        let body = |age_ms| {
+            let recipient = enclave.recipient(now.saturating_sub(Duration::from_millis(age_ms)));
+            json!({"KeyId": key, "KeySpec": "AES_256", "Recipient": recipient}).to_string().into()
+        };
+        Pool { made: Instant::now(), bodies: (0..documents as u64).map(body).collect(), next: 0 }
     }
 }
 
