@@ -17,27 +17,37 @@ const CONTENT_SEGMENT_LEN: usize = 1000;
 const ID_ENVELOPED_DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03];
 /// `id-data`, RFC 5652 section 4.
 const ID_DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
-/// `id-RSAES-OAEP`, RFC 4055 section 4.1.
-const ID_RSAES_OAEP: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x07];
-/// `id-mgf1`, RFC 4055 section 2.2.
-const ID_MGF1: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
-/// `id-sha256`, RFC 4055 section 2.1.
-const ID_SHA256: &[u8] = &[0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+/// `AlgorithmIdentifier` of RSAES-OAEP, RFC 4055 section 4.1: SHA-256, MGF1 with SHA-256, pSourceFunc left to its default.
+#[rustfmt::skip]
+const RSAES_OAEP_SHA256: [u8; 62] = [
+    0x30, 0x3c,
+        // id-RSAES-OAEP
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x07,
+        0x30, 0x2f,
+            // [0] hashAlgorithm: id-sha256, NULL
+            0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+            // [1] maskGenAlgorithm: id-mgf1 with id-sha256, NULL
+            0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08,
+                0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+];
 /// `id-aes256-CBC`, RFC 3565 section 4.1.
 const ID_AES256_CBC: &[u8] = &[0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
 /// `version` of EnvelopedData and of KeyTransRecipientInfo with a subjectKeyIdentifier, RFC 5652 sections 6.1, 6.2.1.
 const VERSION_2: &[u8] = &[0x02, 0x01, 0x02];
-const NULL: &[u8] = &[0x05, 0x00];
 
 const TAG_OCTET_STRING: u8 = 0x04;
 const TAG_SEQUENCE: u8 = 0x30;
 const TAG_SET: u8 = 0x31;
 const TAG_CONTEXT_0: u8 = 0x80;
 const TAG_CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
-const TAG_CONTEXT_1_CONSTRUCTED: u8 = 0xa1;
 /// The indefinite length and the end-of-contents octets that close it, X.690 sections 8.1.3.6 and 8.1.5.
 const INDEFINITE: u8 = 0x80;
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
+
+/// Tag and length of a definite encoding at most.
+const MAX_HEAD_LEN: usize = 10;
+/// Room for what stands around the recipients and the content, whose segments are at most two.
+const FRAMING_LEN: usize = 96;
 
 /// The parts of an envelope for one recipient, all computed already.
 #[derive(Clone, Copy, Debug)]
@@ -55,22 +65,27 @@ pub struct EnvelopedData<'a> {
 impl EnvelopedData<'_> {
     /// The envelope in the form described above.
     pub fn to_ber(&self) -> Vec<u8> {
-        let encrypted_content_info = indefinite(
-            TAG_SEQUENCE,
-            &[
-                ID_DATA,
-                &definite(TAG_SEQUENCE, &[ID_AES256_CBC, &definite(TAG_OCTET_STRING, &[self.iv])]),
-                &indefinite(TAG_CONTEXT_0_CONSTRUCTED, &[&self.content_segments()]),
-            ],
-        );
-        let enveloped_data = indefinite(
-            TAG_SEQUENCE,
-            &[VERSION_2, &definite(TAG_SET, &[&self.key_trans_recipient_info()]), &encrypted_content_info],
-        );
-        indefinite(
-            TAG_SEQUENCE,
-            &[ID_ENVELOPED_DATA, &indefinite(TAG_CONTEXT_0_CONSTRUCTED, &[&enveloped_data])],
-        )
+        let recipient_infos = definite(TAG_SET, &[&self.key_trans_recipient_info()]);
+        let content_encryption =
+            definite(TAG_SEQUENCE, &[ID_AES256_CBC, &definite(TAG_OCTET_STRING, &[self.iv])]);
+        let mut ber = Vec::with_capacity(recipient_infos.len() + self.encrypted_content.len() + FRAMING_LEN);
+        indefinite(&mut ber, TAG_SEQUENCE, |content_info| {
+            content_info.extend_from_slice(ID_ENVELOPED_DATA);
+            indefinite(content_info, TAG_CONTEXT_0_CONSTRUCTED, |content| {
+                indefinite(content, TAG_SEQUENCE, |enveloped_data| {
+                    enveloped_data.extend_from_slice(VERSION_2);
+                    enveloped_data.extend_from_slice(&recipient_infos);
+                    indefinite(enveloped_data, TAG_SEQUENCE, |encrypted_content_info| {
+                        encrypted_content_info.extend_from_slice(ID_DATA);
+                        encrypted_content_info.extend_from_slice(&content_encryption);
+                        indefinite(encrypted_content_info, TAG_CONTEXT_0_CONSTRUCTED, |encrypted_content| {
+                            self.write_content_segments(encrypted_content);
+                        });
+                    });
+                });
+            });
+        });
+        ber
     }
 
     fn key_trans_recipient_info(&self) -> Vec<u8> {
@@ -79,51 +94,47 @@ impl EnvelopedData<'_> {
             &[
                 VERSION_2,
                 &definite(TAG_CONTEXT_0, &[self.subject_key_identifier]),
-                &rsaes_oaep_sha256(),
+                &RSAES_OAEP_SHA256,
                 &definite(TAG_OCTET_STRING, &[self.encrypted_key]),
             ],
         )
     }
 
-    fn content_segments(&self) -> Vec<u8> {
-        self.encrypted_content
-            .chunks(CONTENT_SEGMENT_LEN)
-            .flat_map(|segment| definite(TAG_OCTET_STRING, &[segment]))
-            .collect()
+    fn write_content_segments(&self, out: &mut Vec<u8>) {
+        for segment in self.encrypted_content.chunks(CONTENT_SEGMENT_LEN) {
+            write_definite(out, TAG_OCTET_STRING, &[segment]);
+        }
     }
-}
-
-/// `AlgorithmIdentifier` of RSAES-OAEP, RFC 4055 section 4.1: SHA-256, MGF1 with SHA-256, pSourceFunc left to its default.
-fn rsaes_oaep_sha256() -> Vec<u8> {
-    let sha256 = definite(TAG_SEQUENCE, &[ID_SHA256, NULL]);
-    let mgf1 = definite(TAG_SEQUENCE, &[ID_MGF1, &sha256]);
-    let parameters = definite(
-        TAG_SEQUENCE,
-        &[&definite(TAG_CONTEXT_0_CONSTRUCTED, &[&sha256]), &definite(TAG_CONTEXT_1_CONSTRUCTED, &[&mgf1])],
-    );
-    definite(TAG_SEQUENCE, &[ID_RSAES_OAEP, &parameters])
 }
 
 fn definite(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let mut encoded = vec![tag];
-    encoded.extend(definite_length(content.len()));
-    encoded.extend(content);
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut encoded = Vec::with_capacity(length + MAX_HEAD_LEN);
+    write_definite(&mut encoded, tag, parts);
     encoded
 }
 
-fn indefinite(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    [&[tag, INDEFINITE][..], &parts.concat(), &END_OF_CONTENTS].concat()
+/// X.690 section 8.1.3, the length in the fewest octets.
+fn write_definite(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    out.push(tag);
+    match u8::try_from(length) {
+        Ok(short @ 0..=0x7f) => out.push(short),
+        _ => {
+            let octets = length.to_be_bytes();
+            let leading_zeros = octets.iter().take_while(|octet| **octet == 0).count();
+            // A usize has at most eight octets.
+            out.push(0x80 | u8::try_from(octets.len() - leading_zeros).unwrap_or(0));
+            out.extend(octets.into_iter().skip(leading_zeros));
+        }
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// X.690 section 8.1.3, in the fewest octets.
-fn definite_length(length: usize) -> Vec<u8> {
-    let octets: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
-    match (length, octets.len()) {
-        (0..=0x7f, _) => vec![u8::try_from(length).unwrap_or(0)],
-        // A usize has at most eight octets.
-        (_, count) => [&[0x80 | u8::try_from(count).unwrap_or(0)], &octets[..]].concat(),
-    }
+fn indefinite(out: &mut Vec<u8>, tag: u8, write_content: impl FnOnce(&mut Vec<u8>)) {
+    out.extend([tag, INDEFINITE]);
+    write_content(out);
+    out.extend(END_OF_CONTENTS);
 }
 
 #[cfg(test)]

@@ -201,6 +201,10 @@ impl Store for SqliteStore {
             return Ok(Some(found));
         }
         let mut observer = self.observer.lock().await;
+        // Whoever held the observer meanwhile looked for this reader, too.
+        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
+            return Ok(Some(found));
+        }
         let data_version = self.refresh_cache(&mut observer).await?;
         if let Some(found) = self.with_cache(|cache| cache.keys.get(identifier).cloned()) {
             return Ok(Some(found));
@@ -332,6 +336,10 @@ impl Store for SqliteStore {
             return Ok(Some(found));
         }
         let mut observer = self.observer.lock().await;
+        // Whoever held the observer meanwhile looked for this reader, too.
+        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
+            return Ok(Some(found));
+        }
         let data_version = self.refresh_cache(&mut observer).await?;
         if let Some(found) = self.with_cache(|cache| cache.credentials.get(access_key_id).cloned()) {
             return Ok(Some(found));
