@@ -32,7 +32,7 @@ pub struct Subject {
     pub time: UnixTime,
     /// The operation asked for, or the target as it came.
     pub operation: String,
-    /// Where it came from: an IP address, `unix` or `vsock(<cid>)`.
+    /// Where it came from: an IP address, `unix:pid=<pid>,uid=<uid>` or `vsock:<cid>:<port>`.
     pub source: String,
     /// The `User-Agent` header, cut to 256 bytes.
     pub user_agent: Option<String>,
