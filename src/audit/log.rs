@@ -15,8 +15,11 @@ use super::Recorded;
 const QUEUE_LEN: usize = 4096;
 /// Records that one synchronisation makes durable at most.
 const MAX_BATCH: usize = 1024;
-/// How long a record waits for those of other requests that are being carried out, to be made durable together.
-const GATHERING_TIME: Duration = Duration::from_millis(2);
+/// While other requests are being carried out, a batch waits for their records: so long for each record of the batch
+/// before it. The wait grows to its longest only where records come faster than this, so that a shared synchronisation
+/// pays; others hardly wait.
+const GATHERING_TIME_PER_RECORD: Duration = Duration::from_micros(500);
+const MAX_GATHERING_TIME: Duration = Duration::from_millis(5);
 
 /// The audit log: a file of JSON lines to which records are only appended.
 ///
@@ -113,15 +116,18 @@ impl Drop for ExpectedRecord<'_> {
 
 fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>, expected: &AtomicUsize) {
     let mut batch = Vec::new();
+    let mut gathering_time = GATHERING_TIME_PER_RECORD;
     while receiver.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
         if expected.load(Ordering::Relaxed) > batch.len() {
-            thread::sleep(GATHERING_TIME);
+            thread::sleep(gathering_time);
             while batch.len() < MAX_BATCH
                 && let Ok(entry) = receiver.try_recv()
             {
                 batch.push(entry);
             }
         }
+        let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        gathering_time = GATHERING_TIME_PER_RECORD.saturating_mul(records).min(MAX_GATHERING_TIME);
         let written = writer.append(batch.iter().map(|entry| entry.line.as_slice()));
         for entry in batch.drain(..) {
             let answer = match &written {
