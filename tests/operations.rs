@@ -1,4 +1,4 @@
-//! The three operations over HTTP: what comes back, to whom, and what is refused with which exception and message.
+//! The operations over HTTP: what comes back, to whom, and what is refused with which exception and message.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,10 +17,16 @@ mod broker;
 mod confusion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
+#[path = "operations/encrypt.rs"]
+mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/management.rs"]
+mod management;
 #[path = "operations/parameters.rs"]
 mod parameters;
+#[path = "operations/random.rs"]
+mod random;
 #[path = "operations/released.rs"]
 mod released;
 

@@ -116,7 +116,14 @@ impl From<OperationError> for ApiError {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
             | OperationError::Attestation(_) => "ValidationException",
-            OperationError::KeyIdentifier(_) | OperationError::NotFound(_) => "NotFoundException",
+            OperationError::KeyIdentifier(_)
+            | OperationError::NotFound(_)
+            | OperationError::AliasNotAccepted(_)
+            | OperationError::NoSuchPolicy => "NotFoundException",
+            OperationError::Unsupported(_) => "UnsupportedOperationException",
+            OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
+                "MalformedPolicyDocumentException"
+            }
             OperationError::KeyState(KeyStateError::Disabled(_)) => "DisabledException",
             OperationError::KeyState(KeyStateError::PendingDeletion(_)) => "KMSInvalidStateException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",

@@ -17,7 +17,9 @@ use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation,
+    Broker, Decrypt, DescribeKey, DisableKey, EnableKey, Encrypt, GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, Invocation, ListKeyPolicies, Members,
+    Operation, PutKeyPolicy, ReEncrypt, UpdateKeyDescription,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -93,11 +95,23 @@ impl Api {
         };
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
         match operation {
+            Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
+            DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
+            DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
+            EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
+            Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
             GenerateDataKeyWithoutPlaintext::NAME => {
                 self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
             }
-            Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
+            GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
+            GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
+            ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
+            PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
+            ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
+            UpdateKeyDescription::NAME => {
+                self.run::<UpdateKeyDescription>(&members, &invocation, event).await
+            }
             other => Err(ApiError::unknown_operation(other)),
         }
     }
@@ -110,6 +124,9 @@ impl Api {
     ) -> Result<Vec<u8>, ApiError> {
         let operation = O::parse(&Members::of_request(members)?)?;
         event.set_request_parameters(operation.audit_parameters());
+        if !O::READ_ONLY {
+            event.set_changes_something();
+        }
         let response = operation.run(&self.broker, invocation, event).await?;
         serde_json::to_vec(&response).map_err(|error| ApiError::internal(&error))
     }

@@ -59,7 +59,8 @@ pub struct AuditEvent {
     caller: Option<Caller>,
     access_key_id: Option<String>,
     request_parameters: Value,
-    key: Option<KeyArn>,
+    read_only: bool,
+    keys: Vec<KeyArn>,
     recipient: Option<RecipientFacts>,
     explanations: Map<String, Value>,
 }
@@ -72,7 +73,8 @@ impl AuditEvent {
             caller: None,
             access_key_id: None,
             request_parameters: Value::Null,
-            key: None,
+            read_only: true,
+            keys: Vec::new(),
             recipient: None,
             explanations: Map::new(),
         }
@@ -94,9 +96,14 @@ impl AuditEvent {
         self.request_parameters = parameters;
     }
 
-    /// The key that it is about.
-    pub fn set_key(&mut self, key: &KeyArn) {
-        self.key = Some(key.clone());
+    /// It changes something beside the log. CloudTrail counts making a data key as reading.
+    pub fn set_changes_something(&mut self) {
+        self.read_only = false;
+    }
+
+    /// A key that it is about.
+    pub fn add_key(&mut self, key: &KeyArn) {
+        self.keys.push(key.clone());
     }
 
     /// The enclave, once its evidence is verified.
@@ -135,8 +142,8 @@ impl AuditEvent {
             },
             request_id,
             event_id: ending.event_id,
-            read_only: true,
-            resources: self.key.iter().map(|arn| Resource::key(arn, realm)).collect(),
+            read_only: self.read_only,
+            resources: self.keys.iter().map(|arn| Resource::key(arn, realm)).collect(),
             event_type: "AwsApiCall",
             management_event: true,
             recipient_account_id: realm.account(),

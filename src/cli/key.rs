@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::error::CliError;
-use crate::keys::{KeyState, Realm};
+use crate::keys::Realm;
+use crate::operations::KeyMetadata;
 use crate::store::KeyEntry;
 
 /// Make and look at keys.
@@ -30,47 +31,18 @@ impl KeyCommand {
     }
 }
 
-/// A key in the shape of the KMS API's `KeyMetadata`, with its aliases and material.
+/// A key in the shape of the KMS API's `KeyMetadata`, dates as people read them, with its aliases.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct KeyMetadata {
-    #[serde(rename = "AWSAccountId")]
-    aws_account_id: String,
-    key_id: String,
-    arn: String,
-    creation_date: String,
-    enabled: bool,
-    description: String,
-    key_usage: &'static str,
-    key_state: &'static str,
-    origin: &'static str,
-    key_manager: &'static str,
-    key_spec: &'static str,
-    encryption_algorithms: [&'static str; 1],
-    multi_region: bool,
-    current_key_material_id: Option<String>,
+struct ListedKey {
+    #[serde(flatten)]
+    metadata: KeyMetadata<String>,
     aliases: Vec<String>,
 }
 
-impl KeyMetadata {
+impl ListedKey {
     fn of(entry: &KeyEntry, realm: &Realm) -> Self {
-        let KeyEntry { key, aliases } = entry;
-        Self {
-            aws_account_id: realm.account().to_owned(),
-            key_id: key.id.to_string(),
-            arn: key.arn.to_string(),
-            creation_date: key.created_at.to_string(),
-            enabled: key.state == KeyState::Enabled,
-            description: key.description.clone(),
-            key_usage: "ENCRYPT_DECRYPT",
-            key_state: key.state.name(),
-            origin: "AWS_KMS",
-            key_manager: "CUSTOMER",
-            key_spec: "SYMMETRIC_DEFAULT",
-            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
-            multi_region: false,
-            current_key_material_id: key.current_material().map(|material| material.id().to_string()),
-            aliases: aliases.clone(),
-        }
+        let created_at = entry.key.created_at.to_string();
+        Self { metadata: KeyMetadata::of(entry, realm, created_at), aliases: entry.aliases.clone() }
     }
 }

@@ -5,7 +5,7 @@ use crate::crypto::{CryptoError, fill_random};
 /// Bytes of a data key at most (KMS API reference, *GenerateDataKey*, `NumberOfBytes`).
 pub const MAX_DATA_KEY_LEN: usize = 1024;
 
-/// A data key in the clear. It cannot be printed, serialized or copied, and is wiped when dropped; only the sealing in
+/// A data key, or what else a caller wants sealed, in the clear. It cannot be printed, serialized or copied, and is wiped when dropped; only the sealing in
 /// this module reads it.
 pub struct DataKey(Zeroizing<Vec<u8>>);
 
@@ -21,6 +21,11 @@ impl DataKey {
         let mut bytes = Zeroizing::new(vec![0; length]);
         fill_random(&mut bytes)?;
         Ok(Self(bytes))
+    }
+
+    /// What a caller sent to be sealed (KMS API reference, *Encrypt*, `Plaintext`).
+    pub fn from_plaintext(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
     }
 
     pub(super) fn from_opened(bytes: Zeroizing<Vec<u8>>) -> Self {

@@ -5,6 +5,9 @@ use super::material::{KeyMaterialId, WrappedKeyMaterial};
 use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
 
+/// Characters of a description at most (KMS API reference, *CreateKey*, `Description`).
+pub const MAX_DESCRIPTION_LEN: usize = 8192;
+
 /// A KMS key with everything that a decision about it needs. Its material stays wrapped.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -14,7 +17,7 @@ pub struct Key {
     pub arn: KeyArn,
     /// Whether it may be used at all.
     pub state: KeyState,
-    /// Free text, 0 to 8,192 characters.
+    /// Free text, at most [`MAX_DESCRIPTION_LEN`] characters.
     pub description: String,
     /// When it was made.
     pub created_at: UnixTime,
@@ -55,6 +58,17 @@ impl Key {
         match self.state {
             KeyState::Enabled => Ok(()),
             KeyState::Disabled => Err(KeyStateError::Disabled(self.arn.clone())),
+            KeyState::PendingDeletion => Err(KeyStateError::PendingDeletion(self.arn.clone())),
+        }
+    }
+
+    /// Requires a state in which the key may be changed.
+    ///
+    /// # Errors
+    /// [`KeyStateError::PendingDeletion`].
+    pub fn require_not_pending_deletion(&self) -> Result<(), KeyStateError> {
+        match self.state {
+            KeyState::Enabled | KeyState::Disabled => Ok(()),
             KeyState::PendingDeletion => Err(KeyStateError::PendingDeletion(self.arn.clone())),
         }
     }

@@ -1,18 +1,16 @@
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::Invocation;
 use super::error::OperationError;
-use super::members::{MemberError, Members};
-use crate::attestation::{AttestedRecipient, VerifiedEvidence, Verifier};
+use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial};
-use crate::policy::{self, Permit, Question};
+use crate::keys::{
+    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
+};
+use crate::policy::{self, Denial, KeyPolicy, Permit, Question};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
-use crate::text::shorten;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -45,11 +43,6 @@ pub(super) struct Access<'a> {
     pub(super) named_as: Option<&'a KeyIdentifier>,
     pub(super) recipient: Option<&'a AttestedRecipient>,
     pub(super) encryption_context: &'a EncryptionContext,
-}
-
-/// The request member `Recipient`, as it came.
-pub(super) struct Recipient {
-    attestation_document: Vec<u8>,
 }
 
 impl Broker {
@@ -95,8 +88,8 @@ impl Broker {
         &self.verifier
     }
 
-    /// The key that the member `KeyId` names, in a state that allows its use.
-    pub(super) async fn usable_key(
+    /// The key that the member `KeyId` names, in whatever state.
+    pub(super) async fn key(
         &self,
         identifier: &KeyIdentifier,
         event: &mut AuditEvent,
@@ -107,32 +100,39 @@ impl Broker {
                 KeyIdentifier::Alias(name) => format!("Alias {}", self.realm.alias_arn(name)),
             })
         })?;
-        event.set_key(&entry.key.arn);
+        event.add_key(&entry.key.arn);
+        Ok(entry)
+    }
+
+    /// As [`Broker::key`], in a state that allows its use.
+    pub(super) async fn usable_key(
+        &self,
+        identifier: &KeyIdentifier,
+        event: &mut AuditEvent,
+    ) -> Result<Arc<KeyEntry>, OperationError> {
+        let entry = self.key(identifier, event).await?;
         entry.key.require_enabled()?;
         Ok(entry)
     }
 
-    /// The enclave behind a `Recipient`, its evidence verified completely and its key fit to encrypt to.
-    pub(super) fn attest(
+    /// The key that opens a ciphertext: the one that the request names, or else the one that the ciphertext does.
+    pub(super) async fn key_of_ciphertext(
         &self,
-        recipient: &Recipient,
-        invocation: &Invocation,
+        named: Option<&KeyIdentifier>,
+        blob: Option<&CiphertextBlob>,
         event: &mut AuditEvent,
-    ) -> Result<AttestedRecipient, OperationError> {
-        let document = &recipient.attestation_document;
-        if let Some(text) = file_name(document) {
-            return Err(OperationError::FileNameForDocument { text });
+    ) -> Result<Arc<KeyEntry>, OperationError> {
+        match (named, blob) {
+            (Some(identifier), _) => self.usable_key(identifier, event).await,
+            (None, Some(blob)) => {
+                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), event).await;
+                found.map_err(|error| match error {
+                    OperationError::NotFound(_) => OperationError::CiphertextOfUnknownKey,
+                    error => error,
+                })
+            }
+            (None, None) => Err(OperationError::CiphertextOfUnknownKey),
         }
-        let attested = self
-            .verifier
-            .verify(document, invocation.now)
-            .inspect(|evidence| event.set_recipient(evidence))
-            .and_then(VerifiedEvidence::into_recipient);
-        attested.map_err(|error| {
-            event.explain("failedStep", error.step().name());
-            event.explain("failedCheck", error.code());
-            OperationError::Attestation(error)
-        })
     }
 
     /// Asks the key's policy.
@@ -142,6 +142,31 @@ impl Broker {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
+        let permit = self
+            .ask(&access.entry.key.policy, access, invocation)
+            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        // The one operation that asks two keys: each answer has its place.
+        let explanation = if access.action == "kms:ReEncryptFrom" { "sourceStatement" } else { "statement" };
+        event.explain(explanation, permit.statement().to_string());
+        Ok(permit)
+    }
+
+    /// Whether `policy` would allow what the key's own policy is not asked about.
+    pub(super) fn would_allow(
+        &self,
+        policy: &KeyPolicy,
+        access: &Access<'_>,
+        invocation: &Invocation,
+    ) -> bool {
+        self.ask(policy, access, invocation).is_ok()
+    }
+
+    fn ask(
+        &self,
+        policy: &KeyPolicy,
+        access: &Access<'_>,
+        invocation: &Invocation,
+    ) -> Result<Permit, Box<Denial>> {
         let request_alias = match access.named_as {
             Some(KeyIdentifier::Alias(name)) => Some(name.as_str()),
             _ => None,
@@ -158,14 +183,40 @@ impl Broker {
             secure_transport: invocation.secure_transport,
             now: invocation.now,
         };
-        let permit = policy::decide(&access.entry.key.policy, &question)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
-        event.explain("statement", permit.statement().to_string());
-        Ok(permit)
+        policy::decide(policy, &question)
     }
 
-    /// A version of a key's material in the clear, for a caller who holds a permit.
-    pub(super) async fn unwrap_material(
+    /// The version of a key's material that new ciphertexts are sealed under.
+    pub(super) async fn current_material(
+        &self,
+        permit: &Permit,
+        key: &Key,
+    ) -> Result<KeyMaterial, OperationError> {
+        let wrapped = key.current_material().ok_or_else(|| StoreError::Corrupt {
+            what: "key",
+            problem: format!("{} has no material", key.arn),
+        })?;
+        self.unwrap_material(permit, key, wrapped).await
+    }
+
+    /// What `blob` holds, if it was sealed under this key and context.
+    pub(super) async fn open(
+        &self,
+        permit: &Permit,
+        key: &Key,
+        context: &EncryptionContext,
+        blob: &CiphertextBlob,
+    ) -> Result<DataKey, OperationError> {
+        if blob.key_id() != key.id {
+            return Err(OperationError::IncorrectKey(key.arn.clone()));
+        }
+        let wrapped = key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
+        let material = self.unwrap_material(permit, key, wrapped).await?;
+        Ok(keys::open(permit, key, &material, context, blob)?)
+    }
+
+    /// A version of a key's material in the clear, for whoever holds a permit.
+    async fn unwrap_material(
         &self,
         permit: &Permit,
         key: &Key,
@@ -186,30 +237,4 @@ impl Broker {
             _ => Err(OperationError::InvalidGrantToken { index: 0 }),
         }
     }
-}
-
-impl Recipient {
-    /// Bytes of `AttestationDocument` (KMS API reference, *RecipientInfo*).
-    const DOCUMENT_LEN: std::ops::RangeInclusive<usize> = 1..=262_144;
-
-    pub(super) fn parse(members: &Members<'_>) -> Result<Option<Self>, MemberError> {
-        let Some(recipient) = members.structure("Recipient")? else { return Ok(None) };
-        let algorithm = recipient.one_of("KeyEncryptionAlgorithm", &[("RSAES_OAEP_SHA_256", ())])?;
-        let document = recipient.blob("AttestationDocument", Self::DOCUMENT_LEN)?;
-        algorithm.ok_or_else(|| recipient.missing("KeyEncryptionAlgorithm"))?;
-        let document = document.ok_or_else(|| recipient.missing("AttestationDocument"))?;
-        Ok(Some(Self { attestation_document: document }))
-    }
-
-    pub(super) fn audit_parameters(&self) -> Value {
-        json!({"keyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"})
-    }
-}
-
-/// The text that the AWS CLI sends when it was told to read a file in a way that it does not understand.
-fn file_name(document: &[u8]) -> Option<String> {
-    const LONGEST_PATH: usize = 4096;
-    let text = std::str::from_utf8(document).ok().filter(|text| text.len() <= LONGEST_PATH)?;
-    let names_a_file = ["fileb://", "file://"].iter().any(|scheme| text.starts_with(scheme));
-    names_a_file.then(|| shorten(text))
 }

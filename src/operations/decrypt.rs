@@ -1,9 +1,11 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::broker::{Access, Broker, Recipient};
+use super::broker::{Access, Broker};
+use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
 use super::members::{MemberError, Members};
+use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
@@ -30,40 +32,19 @@ pub struct DecryptResponse {
     ciphertext_for_recipient: Vec<u8>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EncryptionAlgorithm {
-    SymmetricDefault,
-    /// The name of an algorithm of asymmetric keys.
-    Asymmetric(&'static str),
-}
-
 impl Operation for Decrypt {
     const NAME: &'static str = "Decrypt";
     type Response = DecryptResponse;
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
-        use EncryptionAlgorithm::{Asymmetric, SymmetricDefault};
-        const ALGORITHMS: [(&str, EncryptionAlgorithm); 4] = [
-            ("SYMMETRIC_DEFAULT", SymmetricDefault),
-            ("RSAES_OAEP_SHA_1", Asymmetric("RSAES_OAEP_SHA_1")),
-            ("RSAES_OAEP_SHA_256", Asymmetric("RSAES_OAEP_SHA_256")),
-            ("SM2PKE", Asymmetric("SM2PKE")),
-        ];
         let ciphertext_blob = members.blob("CiphertextBlob", 1..=MAX_CIPHERTEXT_BLOB_LEN)?;
         let dry_run = members.flag("DryRun")?;
-        let modifiers = members.strings("DryRunModifiers", 0..=usize::MAX, 0..=usize::MAX)?;
-        if let Some(unknown) = modifiers.iter().find(|modifier| **modifier != "IGNORE_CIPHERTEXT") {
-            let rule = "satisfy enum value set: [IGNORE_CIPHERTEXT]".to_owned();
-            return Err(members.violates("DryRunModifiers.member", rule, Some(unknown)));
-        }
-        if !modifiers.is_empty() && !dry_run {
-            return Err(MemberError::Combination("DryRunModifiers is only allowed when DryRun is true."));
-        }
+        let ignores_ciphertext = super::members::ignores_ciphertext(members, dry_run)?;
         // Without the modifier the ciphertext must be there; with it, KMS does not look at one.
-        let ciphertext_blob = match (ciphertext_blob, modifiers.is_empty()) {
-            (Some(blob), true) => Some(blob),
-            (None, true) => return Err(members.missing("CiphertextBlob")),
-            (_, false) => None,
+        let ciphertext_blob = match (ciphertext_blob, ignores_ciphertext) {
+            (Some(blob), false) => Some(blob),
+            (None, false) => return Err(members.missing("CiphertextBlob")),
+            (_, true) => None,
         };
         let key_id = members.string("KeyId", 1..=2048)?.map(str::to_owned);
         if ciphertext_blob.is_none() && key_id.is_none() {
@@ -72,10 +53,8 @@ impl Operation for Decrypt {
         Ok(Self {
             ciphertext_blob,
             key_id,
-            encryption_algorithm: members
-                .one_of("EncryptionAlgorithm", &ALGORITHMS)?
-                .unwrap_or(SymmetricDefault),
-            encryption_context: super::members::encryption_context(members)?,
+            encryption_algorithm: EncryptionAlgorithm::parse(members, "EncryptionAlgorithm")?,
+            encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
             grant_tokens: super::members::grant_tokens(members)?,
             recipient: Recipient::parse(members)?,
             dry_run,
@@ -116,24 +95,9 @@ impl Operation for Decrypt {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
             None => None,
         };
-        let entry = match (&named, &blob) {
-            (Some(identifier), _) => broker.usable_key(identifier, event).await?,
-            (None, Some(blob)) => broker
-                .usable_key(&KeyIdentifier::Key(blob.key_id()), event)
-                .await
-                .map_err(|error| match error {
-                    OperationError::NotFound(_) => OperationError::CiphertextOfUnknownKey,
-                    error => error,
-                })?,
-            (None, None) => return Err(OperationError::CiphertextOfUnknownKey),
-        };
-        if let EncryptionAlgorithm::Asymmetric(name) = self.encryption_algorithm {
-            return Err(OperationError::InvalidKeyUsage(format!(
-                "{} is a symmetric encryption key and cannot be used with {name}",
-                entry.key.arn
-            )));
-        }
-        let attested = broker.attest(recipient, invocation, event)?;
+        let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), event).await?;
+        self.encryption_algorithm.require_of(&entry.key)?;
+        let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             action: "kms:Decrypt",
             entry: &entry,
@@ -143,12 +107,7 @@ impl Operation for Decrypt {
         };
         let permit = broker.authorize(&access, invocation, event)?;
         let Some(blob) = blob else { return Err(OperationError::DryRun) };
-        if blob.key_id() != entry.key.id {
-            return Err(OperationError::IncorrectKey(entry.key.arn.clone()));
-        }
-        let wrapped = entry.key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
-        let material = broker.unwrap_material(&permit, &entry.key, wrapped).await?;
-        let data_key = keys::open(&permit, &entry.key, &material, &self.encryption_context, &blob)?;
+        let data_key = broker.open(&permit, &entry.key, &self.encryption_context, &blob).await?;
         if self.dry_run {
             return Err(OperationError::DryRun);
         }
@@ -158,14 +117,5 @@ impl Operation for Decrypt {
             encryption_algorithm: self.encryption_algorithm.name(),
             ciphertext_for_recipient: envelope.as_bytes().to_vec(),
         })
-    }
-}
-
-impl EncryptionAlgorithm {
-    fn name(self) -> &'static str {
-        match self {
-            EncryptionAlgorithm::SymmetricDefault => "SYMMETRIC_DEFAULT",
-            EncryptionAlgorithm::Asymmetric(name) => name,
-        }
     }
 }

@@ -61,6 +61,21 @@ pub enum OperationError {
     /// The key does not do this.
     #[error("{0}")]
     InvalidKeyUsage(String),
+    /// Something that this broker does not have.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// An alias where KMS takes only a key id or key ARN.
+    #[error("Invalid keyId {0}: this operation takes a key id or key ARN, no alias")]
+    AliasNotAccepted(crate::keys::AliasName),
+    /// A key policy that is none.
+    #[error("the policy is refused: {0}")]
+    MalformedPolicy(crate::policy::PolicyError),
+    /// A key policy under which its author could not change it again.
+    #[error("The new key policy will not allow you to update the key policy in the future.")]
+    PolicyLocksOut,
+    /// A policy of another name than `default`, the only one that a key has.
+    #[error("No such policy exists")]
+    NoSuchPolicy,
     /// `DryRun` was asked for and everything would have succeeded.
     #[error("The request would have succeeded, but the DryRun option is set.")]
     DryRun,

@@ -1,13 +1,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::broker::{Access, Broker, Recipient};
+use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
+use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier, KeyMaterial, MAX_DATA_KEY_LEN};
+use crate::keys::{self, DataKey, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
@@ -37,11 +38,7 @@ impl Operation for GenerateDataKey {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = self.request.audit_parameters();
-        if let (Some(recipient), Value::Object(parameters)) = (&self.recipient, &mut parameters) {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        parameters
+        self.request.audit_parameters(self.recipient.as_ref())
     }
 
     async fn run(
@@ -55,7 +52,7 @@ impl Operation for GenerateDataKey {
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
         let (identifier, entry) = self.request.key(broker, event).await?;
-        let attested = broker.attest(recipient, invocation, event)?;
+        let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             action: "kms:GenerateDataKey",
             entry: &entry,
@@ -65,7 +62,7 @@ impl Operation for GenerateDataKey {
         };
         let permit = broker.authorize(&access, invocation, event)?;
         self.request.end_dry_run()?;
-        let material = current_material(broker, &permit, &entry).await?;
+        let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;
         let blob = keys::seal(&permit, &entry.key, &material, &self.request.encryption_context, &data_key)?;
         let envelope = keys::seal_for_recipient(&permit, &data_key)?;
@@ -109,13 +106,13 @@ impl DataKeyRequest {
             key_id,
             size,
             length,
-            encryption_context: super::members::encryption_context(members)?,
+            encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
             grant_tokens: super::members::grant_tokens(members)?,
             dry_run: members.flag("DryRun")?,
         })
     }
 
-    pub(super) fn audit_parameters(&self) -> Value {
+    pub(super) fn audit_parameters(&self, recipient: Option<&Recipient>) -> Value {
         let mut parameters = serde_json::Map::new();
         parameters.insert("keyId".to_owned(), json!(self.key_id));
         match self.size {
@@ -124,6 +121,9 @@ impl DataKeyRequest {
         };
         if !self.encryption_context.is_empty() {
             parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
+        }
+        if let Some(recipient) = recipient {
+            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
         }
         if self.dry_run {
             parameters.insert("dryRun".to_owned(), json!(true));
@@ -147,17 +147,4 @@ impl DataKeyRequest {
     pub(super) fn end_dry_run(&self) -> Result<(), OperationError> {
         if self.dry_run { Err(OperationError::DryRun) } else { Ok(()) }
     }
-}
-
-/// The version of the key's material that new ciphertexts are sealed under, unwrapped.
-pub(super) async fn current_material(
-    broker: &Broker,
-    permit: &crate::policy::Permit,
-    entry: &KeyEntry,
-) -> Result<KeyMaterial, OperationError> {
-    let wrapped = entry.key.current_material().ok_or_else(|| crate::store::StoreError::Corrupt {
-        what: "key",
-        problem: format!("{} has no material", entry.key.arn),
-    })?;
-    broker.unwrap_material(permit, &entry.key, wrapped).await
 }

@@ -3,16 +3,18 @@ use serde_json::Value;
 
 use super::broker::{Access, Broker};
 use super::error::OperationError;
-use super::generate_data_key::{DataKeyRequest, current_material};
+use super::generate_data_key::DataKeyRequest;
 use super::members::{MemberError, Members};
+use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, DataKey};
 
 /// A new data key, sealed under a key of the broker and given to nobody yet
-/// (KMS API reference, *GenerateDataKeyWithoutPlaintext*).
+/// (KMS API reference, *GenerateDataKeyWithoutPlaintext*). Beyond KMS, `Recipient` may show the policy an enclave.
 pub struct GenerateDataKeyWithoutPlaintext {
     request: DataKeyRequest,
+    recipient: Option<Recipient>,
 }
 
 /// The answer.
@@ -30,11 +32,11 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     type Response = GenerateDataKeyWithoutPlaintextResponse;
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self { request: DataKeyRequest::parse(members)? })
+        Ok(Self { request: DataKeyRequest::parse(members)?, recipient: Recipient::parse(members)? })
     }
 
     fn audit_parameters(&self) -> Value {
-        self.request.audit_parameters()
+        self.request.audit_parameters(self.recipient.as_ref())
     }
 
     async fn run(
@@ -44,17 +46,18 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         event: &mut AuditEvent,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, OperationError> {
         let (identifier, entry) = self.request.key(broker, event).await?;
+        let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let context = &self.request.encryption_context;
         let access = Access {
             action: "kms:GenerateDataKeyWithoutPlaintext",
             entry: &entry,
             named_as: Some(&identifier),
-            recipient: None,
+            recipient: attested.as_ref(),
             encryption_context: context,
         };
         let permit = broker.authorize(&access, invocation, event)?;
         self.request.end_dry_run()?;
-        let material = current_material(broker, &permit, &entry).await?;
+        let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;
         let blob = keys::seal(&permit, &entry.key, &material, context, &data_key)?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {

@@ -266,19 +266,33 @@ impl<'j> Members<'j> {
     }
 }
 
-/// The member `EncryptionContext`.
-pub(super) fn encryption_context(members: &Members<'_>) -> Result<EncryptionContext, MemberError> {
-    EncryptionContext::new(members.string_map("EncryptionContext")?).map_err(
-        |EncryptionContextTooLong { actual }| {
-            let rule = format!("have at most {MAX_ENCRYPTION_CONTEXT_LEN} bytes, found {actual}");
-            members.violates("EncryptionContext", rule, None)
-        },
-    )
+/// An encryption context, the member `name`.
+pub(super) fn encryption_context(
+    members: &Members<'_>,
+    name: &str,
+) -> Result<EncryptionContext, MemberError> {
+    EncryptionContext::new(members.string_map(name)?).map_err(|EncryptionContextTooLong { actual }| {
+        let rule = format!("have at most {MAX_ENCRYPTION_CONTEXT_LEN} bytes, found {actual}");
+        members.violates(name, rule, None)
+    })
 }
 
 /// The number of `GrantTokens`, each of them well-formed.
 pub(super) fn grant_tokens(members: &Members<'_>) -> Result<usize, MemberError> {
     members.strings("GrantTokens", 0..=10, 1..=8192).map(|tokens| tokens.len())
+}
+
+/// Whether `DryRunModifiers` says that the ciphertext is not to be looked at.
+pub(super) fn ignores_ciphertext(members: &Members<'_>, dry_run: bool) -> Result<bool, MemberError> {
+    let modifiers = members.strings("DryRunModifiers", 0..=usize::MAX, 0..=usize::MAX)?;
+    if let Some(unknown) = modifiers.iter().find(|modifier| **modifier != "IGNORE_CIPHERTEXT") {
+        let rule = "satisfy enum value set: [IGNORE_CIPHERTEXT]".to_owned();
+        return Err(members.violates("DryRunModifiers.member", rule, Some(unknown)));
+    }
+    if !modifiers.is_empty() && !dry_run {
+        return Err(MemberError::Combination("DryRunModifiers is only allowed when DryRun is true."));
+    }
+    Ok(!modifiers.is_empty())
 }
 
 /// A blob as the protocol has it.

@@ -3,10 +3,25 @@
 
 mod broker;
 mod decrypt;
+mod describe_key;
+mod disable_key;
+mod enable_key;
+mod encrypt;
+mod encryption_algorithm;
 mod error;
 mod generate_data_key;
 mod generate_data_key_without_plaintext;
+mod generate_random;
+mod get_key_policy;
+mod key_metadata;
+mod key_policy_name;
+mod list_key_policies;
+mod managed_key;
 mod members;
+mod put_key_policy;
+mod re_encrypt;
+mod recipient;
+mod update_key_description;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -15,10 +30,21 @@ use serde::Serialize;
 
 pub use broker::{Broker, BrokerError};
 pub use decrypt::Decrypt;
+pub use describe_key::DescribeKey;
+pub use disable_key::DisableKey;
+pub use enable_key::EnableKey;
+pub use encrypt::Encrypt;
 pub use error::OperationError;
 pub use generate_data_key::GenerateDataKey;
 pub use generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext;
+pub use generate_random::GenerateRandom;
+pub use get_key_policy::GetKeyPolicy;
+pub use key_metadata::KeyMetadata;
+pub use list_key_policies::ListKeyPolicies;
 pub use members::{MemberError, Members};
+pub use put_key_policy::PutKeyPolicy;
+pub use re_encrypt::ReEncrypt;
+pub use update_key_description::UpdateKeyDescription;
 
 use crate::audit::AuditEvent;
 use crate::policy::Caller;
@@ -28,6 +54,9 @@ use crate::time::UnixTime;
 pub trait Operation: Sized + Send + Sync {
     /// Its name behind `TrentService.` in `X-Amz-Target`.
     const NAME: &'static str;
+
+    /// Whether it leaves everything as it is; CloudTrail's `readOnly`, which counts making a data key as reading.
+    const READ_ONLY: bool = true;
 
     /// The members of its response. No response type of this crate has one for plaintext.
     type Response: Serialize + Send;

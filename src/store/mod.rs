@@ -51,6 +51,12 @@ pub trait Store: Send + Sync {
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
 
+    /// Enables or disables a key that is not pending deletion.
+    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<(), StoreError>;
+
+    /// Replaces a key's description.
+    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
+
     /// Adds a credential.
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError>;
 

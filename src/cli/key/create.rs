@@ -3,20 +3,19 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::KeyMetadata;
+use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
 use crate::crypto::fill_random;
-use crate::keys::{AliasName, Key, KeyId, KeyMaterial, KeyState, Realm, WrappedKeyMaterial};
+use crate::keys::{
+    AliasName, Key, KeyId, KeyMaterial, KeyState, MAX_DESCRIPTION_LEN, Realm, WrappedKeyMaterial,
+};
 use crate::policy::KeyPolicy;
 use crate::root_key::RootKey;
 use crate::store::{KeyEntry, Store};
 use crate::time::UnixTime;
-
-/// Characters of a description at most (KMS API reference, *CreateKey*).
-const MAX_DESCRIPTION_LEN: usize = 8192;
 
 /// Make a symmetric key with new random material.
 ///
@@ -68,7 +67,7 @@ impl Create {
             return print_line(key.arn.as_str());
         }
         let aliases = alias.iter().map(ToString::to_string).collect();
-        print_json(&KeyMetadata::of(&KeyEntry { key, aliases }, &realm))
+        print_json(&ListedKey::of(&KeyEntry { key, aliases }, &realm))
     }
 }
 

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::KeyMetadata;
+use super::ListedKey;
 use crate::cli::data_dir::{DataDir, find_key};
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
@@ -23,16 +23,17 @@ impl Describe {
         let store = data_dir.open_store().await?;
         let entry = find_key(&store, &self.key).await?;
         let realm = store.realm().await.map_err(CliError::failed)?;
-        let metadata = KeyMetadata::of(&entry, &realm);
+        let listed = ListedKey::of(&entry, &realm);
         if self.json {
-            return print_json(&metadata);
+            return print_json(&listed);
         }
+        let ListedKey { metadata, aliases } = listed;
         let rows = [
             ("ARN", metadata.arn),
             ("State", metadata.key_state.to_owned()),
             ("Created", metadata.creation_date),
             ("Spec", format!("{}, {}", metadata.key_spec, metadata.key_usage)),
-            ("Aliases", metadata.aliases.join(", ")),
+            ("Aliases", aliases.join(", ")),
             ("Description", metadata.description.escape_debug().to_string()),
             ("Material", metadata.current_key_material_id.unwrap_or_default()),
         ];

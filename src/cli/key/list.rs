@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::KeyMetadata;
+use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
@@ -30,7 +30,7 @@ impl List {
             after = Some(last.key.id);
             for entry in page {
                 if self.json {
-                    all.push(KeyMetadata::of(&entry, &realm));
+                    all.push(ListedKey::of(&entry, &realm));
                 } else {
                     let aliases = entry.aliases.join(",");
                     let aliases = if aliases.is_empty() { "-" } else { &aliases };

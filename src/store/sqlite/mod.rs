@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Row, Sqlite, SqlitePool};
 
@@ -121,6 +122,21 @@ impl SqliteStore {
     async fn let_readers_notice(&self) {
         self.with_cache(|cache| cache.looked_at = None);
         tokio::time::sleep(MAX_STALENESS).await;
+    }
+
+    /// Carries out an update whose last parameter is the key's id.
+    async fn change_key(
+        &self,
+        key: KeyId,
+        update: Query<'_, Sqlite, SqliteArguments>,
+        doing: &'static str,
+    ) -> Result<(), StoreError> {
+        let updated = update.bind(key.to_string()).execute(&self.pool).await.map_err(while_doing(doing))?;
+        if updated.rows_affected() != 1 {
+            return Err(StoreError::NoSuchKey(key));
+        }
+        self.let_readers_notice().await;
+        Ok(())
     }
 
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
@@ -290,17 +306,20 @@ impl Store for SqliteStore {
     }
 
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError> {
-        let updated = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?")
-            .bind(policy.text())
-            .bind(key.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(while_doing("replacing a policy"))?;
-        if updated.rows_affected() != 1 {
-            return Err(StoreError::NoSuchKey(key));
-        }
-        self.let_readers_notice().await;
-        Ok(())
+        let update = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?").bind(policy.text());
+        self.change_key(key, update, "replacing a policy").await
+    }
+
+    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<(), StoreError> {
+        let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
+        let update = sqlx::query("UPDATE keys SET state = ? WHERE state <> 'PendingDeletion' AND key_id = ?")
+            .bind(state.name());
+        self.change_key(key, update, "enabling or disabling a key").await
+    }
+
+    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError> {
+        let update = sqlx::query("UPDATE keys SET description = ? WHERE key_id = ?").bind(description);
+        self.change_key(key, update, "replacing a description").await
     }
 
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {

@@ -1,0 +1,48 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use super::broker::Broker;
+use super::error::OperationError;
+use super::key_metadata::KeyMetadata;
+use super::managed_key::ManagedKey;
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+
+/// What there is to say about a key, in any state (KMS API reference, *DescribeKey*).
+pub struct DescribeKey {
+    key: ManagedKey,
+    grant_tokens: usize,
+}
+
+/// The answer. Dates are seconds since 1970 in UTC.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeKeyResponse {
+    key_metadata: KeyMetadata<f64>,
+}
+
+impl Operation for DescribeKey {
+    const NAME: &'static str = "DescribeKey";
+    type Response = DescribeKeyResponse;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { key: ManagedKey::parse(members)?, grant_tokens: super::members::grant_tokens(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        Value::Object(self.key.audit_parameters())
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<DescribeKeyResponse, OperationError> {
+        broker.refuse_grant_tokens(self.grant_tokens)?;
+        let entry = self.key.authorized_by_any_name("kms:DescribeKey", broker, invocation, event).await?;
+        let created_at = entry.key.created_at.as_ms() as f64 / 1000.0;
+        Ok(DescribeKeyResponse { key_metadata: KeyMetadata::of(&entry, broker.realm(), created_at) })
+    }
+}

@@ -1,0 +1,39 @@
+use serde_json::Value;
+
+use super::broker::Broker;
+use super::error::OperationError;
+use super::managed_key::{ManagedKey, NoMembers};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+
+/// A key that nobody can use until it is enabled again (KMS API reference, *DisableKey*).
+pub struct DisableKey {
+    key: ManagedKey,
+}
+
+impl Operation for DisableKey {
+    const NAME: &'static str = "DisableKey";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { key: ManagedKey::parse(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        Value::Object(self.key.audit_parameters())
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<NoMembers, OperationError> {
+        let entry = self.key.authorized("kms:DisableKey", broker, invocation, event).await?;
+        entry.key.require_not_pending_deletion()?;
+        broker.store().set_enabled(entry.key.id, false).await?;
+        Ok(NoMembers {})
+    }
+}

@@ -1,0 +1,39 @@
+use serde_json::Value;
+
+use super::broker::Broker;
+use super::error::OperationError;
+use super::managed_key::{ManagedKey, NoMembers};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+
+/// A disabled key made usable again (KMS API reference, *EnableKey*).
+pub struct EnableKey {
+    key: ManagedKey,
+}
+
+impl Operation for EnableKey {
+    const NAME: &'static str = "EnableKey";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { key: ManagedKey::parse(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        Value::Object(self.key.audit_parameters())
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<NoMembers, OperationError> {
+        let entry = self.key.authorized("kms:EnableKey", broker, invocation, event).await?;
+        entry.key.require_not_pending_deletion()?;
+        broker.store().set_enabled(entry.key.id, true).await?;
+        Ok(NoMembers {})
+    }
+}

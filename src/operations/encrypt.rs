@@ -1,0 +1,104 @@
+use serde::Serialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::broker::{Access, Broker};
+use super::encryption_algorithm::EncryptionAlgorithm;
+use super::error::OperationError;
+use super::members::{MemberError, Members};
+use super::recipient::{Recipient, attest_if_sent};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+use crate::encryption_context::EncryptionContext;
+use crate::keys::{self, DataKey, KeyIdentifier};
+
+/// Bytes of `Plaintext` at most (KMS API reference, *Encrypt*).
+const MAX_PLAINTEXT_LEN: usize = 4096;
+
+/// The caller's own plaintext, sealed under a key of the broker (KMS API reference, *Encrypt*). Beyond KMS, `Recipient`
+/// may show the policy an enclave.
+pub struct Encrypt {
+    key_id: String,
+    plaintext: Zeroizing<Vec<u8>>,
+    encryption_algorithm: EncryptionAlgorithm,
+    encryption_context: EncryptionContext,
+    grant_tokens: usize,
+    recipient: Option<Recipient>,
+    dry_run: bool,
+}
+
+/// The answer.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EncryptResponse {
+    #[serde(serialize_with = "super::members::as_base64")]
+    ciphertext_blob: Vec<u8>,
+    encryption_algorithm: &'static str,
+    key_id: String,
+}
+
+impl Operation for Encrypt {
+    const NAME: &'static str = "Encrypt";
+    type Response = EncryptResponse;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        let plaintext = members.blob("Plaintext", 1..=MAX_PLAINTEXT_LEN)?.map(Zeroizing::new);
+        Ok(Self {
+            key_id: members.required_string("KeyId", 1..=2048)?.to_owned(),
+            plaintext: plaintext.ok_or_else(|| members.missing("Plaintext"))?,
+            encryption_algorithm: EncryptionAlgorithm::parse(members, "EncryptionAlgorithm")?,
+            encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
+            grant_tokens: super::members::grant_tokens(members)?,
+            recipient: Recipient::parse(members)?,
+            dry_run: members.flag("DryRun")?,
+        })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        let mut parameters = serde_json::Map::new();
+        parameters.insert("keyId".to_owned(), json!(self.key_id));
+        parameters.insert("encryptionAlgorithm".to_owned(), json!(self.encryption_algorithm.name()));
+        if !self.encryption_context.is_empty() {
+            parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
+        }
+        if let Some(recipient) = &self.recipient {
+            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
+        }
+        if self.dry_run {
+            parameters.insert("dryRun".to_owned(), json!(true));
+        }
+        Value::Object(parameters)
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<EncryptResponse, OperationError> {
+        broker.refuse_grant_tokens(self.grant_tokens)?;
+        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let entry = broker.usable_key(&identifier, event).await?;
+        self.encryption_algorithm.require_of(&entry.key)?;
+        let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
+        let access = Access {
+            action: "kms:Encrypt",
+            entry: &entry,
+            named_as: Some(&identifier),
+            recipient: attested.as_ref(),
+            encryption_context: &self.encryption_context,
+        };
+        let permit = broker.authorize(&access, invocation, event)?;
+        if self.dry_run {
+            return Err(OperationError::DryRun);
+        }
+        let material = broker.current_material(&permit, &entry.key).await?;
+        let plaintext = DataKey::from_plaintext(self.plaintext.clone());
+        let blob = keys::seal(&permit, &entry.key, &material, &self.encryption_context, &plaintext)?;
+        Ok(EncryptResponse {
+            ciphertext_blob: blob.as_bytes().to_vec(),
+            encryption_algorithm: self.encryption_algorithm.name(),
+            key_id: entry.key.arn.to_string(),
+        })
+    }
+}

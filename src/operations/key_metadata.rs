@@ -1,0 +1,50 @@
+use serde::Serialize;
+
+use crate::keys::{KeyState, Realm};
+use crate::store::KeyEntry;
+
+/// What there is to say about a key (KMS API reference, *KeyMetadata*). `D` is the form that dates take.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct KeyMetadata<D> {
+    #[serde(rename = "AWSAccountId")]
+    pub(crate) aws_account_id: String,
+    pub(crate) key_id: String,
+    pub(crate) arn: String,
+    pub(crate) creation_date: D,
+    pub(crate) enabled: bool,
+    pub(crate) description: String,
+    pub(crate) key_usage: &'static str,
+    pub(crate) key_state: &'static str,
+    pub(crate) origin: &'static str,
+    pub(crate) key_manager: &'static str,
+    pub(crate) customer_master_key_spec: &'static str,
+    pub(crate) key_spec: &'static str,
+    pub(crate) encryption_algorithms: [&'static str; 1],
+    pub(crate) multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) current_key_material_id: Option<String>,
+}
+
+impl<D> KeyMetadata<D> {
+    pub(crate) fn of(entry: &KeyEntry, realm: &Realm, creation_date: D) -> Self {
+        let key = &entry.key;
+        Self {
+            aws_account_id: realm.account().to_owned(),
+            key_id: key.id.to_string(),
+            arn: key.arn.to_string(),
+            creation_date,
+            enabled: key.state == KeyState::Enabled,
+            description: key.description.clone(),
+            key_usage: "ENCRYPT_DECRYPT",
+            key_state: key.state.name(),
+            origin: "AWS_KMS",
+            key_manager: "CUSTOMER",
+            customer_master_key_spec: "SYMMETRIC_DEFAULT",
+            key_spec: "SYMMETRIC_DEFAULT",
+            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            multi_region: false,
+            current_key_material_id: key.current_material().map(|material| material.id().to_string()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use serde_json::{Value, json};
+
+use super::broker::{Access, Broker};
+use super::error::OperationError;
+use super::key_policy_name;
+use super::managed_key::{ManagedKey, NoMembers};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+use crate::encryption_context::EncryptionContext;
+use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
+
+/// Characters of `Policy` at most (the service model's `PolicyType`); what is a policy is shorter still.
+const MAX_POLICY_MEMBER_LEN: usize = 131_072;
+
+/// A key's policy replaced (KMS API reference, *PutKeyPolicy*). Unless the safety check is bypassed, the new policy must
+/// let the same caller put another one.
+pub struct PutKeyPolicy {
+    key: ManagedKey,
+    policy_name: String,
+    policy: String,
+    bypasses_lockout_check: bool,
+}
+
+impl Operation for PutKeyPolicy {
+    const NAME: &'static str = "PutKeyPolicy";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self {
+            key: ManagedKey::parse(members)?,
+            policy_name: key_policy_name::parse(members)?,
+            policy: members.required_string("Policy", 1..=MAX_POLICY_MEMBER_LEN)?.to_owned(),
+            bypasses_lockout_check: members.flag("BypassPolicyLockoutSafetyCheck")?,
+        })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        let mut parameters = self.key.audit_parameters();
+        parameters.insert("policyName".to_owned(), json!(self.policy_name));
+        parameters.insert("bypassPolicyLockoutSafetyCheck".to_owned(), json!(self.bypasses_lockout_check));
+        if self.policy.len() <= MAX_POLICY_BYTES {
+            parameters.insert("policy".to_owned(), json!(self.policy));
+        }
+        Value::Object(parameters)
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<NoMembers, OperationError> {
+        const ACTION: &str = "kms:PutKeyPolicy";
+        let entry = self.key.authorized(ACTION, broker, invocation, event).await?;
+        key_policy_name::require_default(&self.policy_name)?;
+        let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
+        if !self.bypasses_lockout_check {
+            let next_time = Access {
+                action: ACTION,
+                entry: &entry,
+                named_as: None,
+                recipient: None,
+                encryption_context: &EncryptionContext::default(),
+            };
+            let is_allowed = broker.would_allow(&policy, &next_time, invocation);
+            is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
+        }
+        broker.store().set_policy(entry.key.id, &policy).await?;
+        Ok(NoMembers {})
+    }
+}
