@@ -76,6 +76,28 @@ async fn no_key_leaves_the_broker_in_the_clear() {
         let members = tap(&mut wire, answer).members();
         secrets.push(Secret { what: "data key without plaintext", bytes: enclave.open(&members) });
 
+        let own: [u8; 24] = rand::random();
+        secrets.push(Secret { what: "plaintext of Encrypt", bytes: own.to_vec() });
+        let encrypt =
+            json!({"KeyId": open_key.arn, "Plaintext": STANDARD.encode(own), "EncryptionContext": context});
+        let answer = client.call("Encrypt", &encrypt).await;
+        let own_blob = tap(&mut wire, answer).members()["CiphertextBlob"].clone();
+        let re_encrypt = json!({
+            "CiphertextBlob": own_blob, "SourceEncryptionContext": context,
+            "DestinationKeyId": key.arn, "DestinationEncryptionContext": context,
+        });
+        let answer = client.call("ReEncrypt", &attested(re_encrypt.clone())).await;
+        let moved = tap(&mut wire, answer).members()["CiphertextBlob"].clone();
+        let answer = client
+            .call("Decrypt", &attested(json!({"CiphertextBlob": moved, "EncryptionContext": context})))
+            .await;
+        assert_eq!(enclave.open(&tap(&mut wire, answer).members()), own);
+
+        let random = json!({"NumberOfBytes": 32});
+        let answer = client.call("GenerateRandom", &attested(random.clone())).await;
+        let members = tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "random bytes", bytes: enclave.open(&members) });
+
         // The same asked for in every way that must not release it.
         let open = json!({"CiphertextBlob": blob, "EncryptionContext": context});
         let mut altered = STANDARD.decode(blob.as_str().unwrap()).unwrap();
@@ -91,6 +113,19 @@ async fn no_key_leaves_the_broker_in_the_clear() {
             ("GenerateDataKey", with(ask.clone(), "Recipient", recipient(b"no document"))),
             ("GenerateDataKey", with(ask, "Recipient", enclave.recipient(old))),
             ("GenerateDataKey", attested(json!({"KeyId": key.arn, "KeySpec": "AES_256", "DryRun": true}))),
+            ("GenerateRandom", random.clone()),
+            ("GenerateRandom", with(random.clone(), "Recipient", recipient(&forged))),
+            ("GenerateRandom", with(random.clone(), "Recipient", recipient(b"no document"))),
+            ("GenerateRandom", with(random, "Recipient", enclave.recipient(old))),
+            ("Encrypt", with(encrypt.clone(), "Recipient", recipient(&forged))),
+            ("Encrypt", with(encrypt.clone(), "DryRun", json!(true))),
+            ("Encrypt", with(encrypt.clone(), "KeyId", json!(key.arn))),
+            ("Encrypt", with(encrypt, "GrantTokens", json!(["none"]))),
+            ("ReEncrypt", re_encrypt.clone()),
+            ("ReEncrypt", with(re_encrypt.clone(), "Recipient", stranger.recipient(now))),
+            ("ReEncrypt", attested(with(re_encrypt.clone(), "SourceEncryptionContext", json!({})))),
+            ("ReEncrypt", attested(with(re_encrypt, "DryRun", json!(true)))),
+            ("Decrypt", json!({"CiphertextBlob": own_blob, "EncryptionContext": context})),
             ("Decrypt", open.clone()),
             ("Decrypt", with(open.clone(), "Recipient", stranger.recipient(now))),
             ("Decrypt", with(open.clone(), "Recipient", recipient(&forged))),
@@ -115,7 +150,7 @@ async fn no_key_leaves_the_broker_in_the_clear() {
     secrets.push(Secret { what: "root key", bytes: root_key });
     secrets.push(Secret { what: "secret access key", bytes: credential.secret.into_bytes() });
     secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
-    assert_eq!(secrets.len(), 21);
+    assert_eq!(secrets.len(), 37);
 
     let mut tapped = wire;
     for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {

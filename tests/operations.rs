@@ -13,6 +13,8 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+#[path = "operations/compatibility.rs"]
+mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
 #[path = "operations/dry_run.rs"]

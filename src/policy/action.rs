@@ -8,13 +8,14 @@ use crate::text::shorten;
 
 /// Every KMS action: the operations of the service model `kms/2014-11-01`, where `ReEncrypt` asks for two permissions
 /// instead of one of its own name, and the permission-only `SynchronizeMultiRegionKey`.
-const ACTIONS: [&str; 56] = [
+const ACTIONS: [&str; 58] = [
     "CancelKeyDeletion",
     "ConnectCustomKeyStore",
     "CreateAlias",
     "CreateCustomKeyStore",
     "CreateGrant",
     "CreateKey",
+    "Decapsulate",
     "Decrypt",
     "DeleteAlias",
     "DeleteCustomKeyStore",
@@ -27,6 +28,7 @@ const ACTIONS: [&str; 56] = [
     "DisconnectCustomKeyStore",
     "EnableKey",
     "EnableKeyRotation",
+    "Encapsulate",
     "Encrypt",
     "GenerateDataKey",
     "GenerateDataKeyPair",

@@ -81,6 +81,45 @@ class AwsCli(unittest.TestCase):
         )
         self.assertEqual(set(made), {"CiphertextBlob", "KeyId", "KeyMaterialId"})
 
+    def test_text_encrypted_by_the_parent_is_read_by_the_enclave(self):
+        made = self.answer("encrypt", "--key-id", "alias/managed", "--plaintext", "fileb://" + setting.SETTING["ca"])
+        self.assertEqual(set(made), {"CiphertextBlob", "EncryptionAlgorithm", "KeyId"})
+        moved = self.answer(
+            *("re-encrypt", "--ciphertext-blob", self.blob_file(made), "--destination-key-id", "alias/managed"),
+            *("--destination-encryption-context", "version=2"),
+        )
+        answer = self.answer(
+            *("decrypt", "--ciphertext-blob", self.blob_file(moved), "--encryption-context", "version=2"),
+            *("--recipient", RECIPIENT),
+        )
+        opened = open_envelope(base64.b64decode(answer["CiphertextForRecipient"]))
+        self.assertEqual(opened, pathlib.Path(setting.SETTING["ca"]).read_bytes())
+
+    def test_random_bytes(self):
+        answer = self.answer("generate-random", "--number-of-bytes", "32", "--recipient", RECIPIENT)
+        self.assertEqual(len(open_envelope(base64.b64decode(answer["CiphertextForRecipient"]))), 32)
+        self.assert_refused("ValidationException", "pass Recipient", "generate-random", "--number-of-bytes", "32")
+
+    def test_a_key_is_looked_after(self):
+        key_id = "--key-id", key("managed")["id"]
+        policy = self.answer("get-key-policy", *key_id)["Policy"]
+        for command in (
+            ("update-key-description", *key_id, "--description", "looked after"),
+            ("put-key-policy", *key_id, "--policy", policy),
+            ("disable-key", *key_id),
+            ("enable-key", *key_id),
+        ):
+            result = kms(*command)
+            self.assertEqual((result.returncode, result.stderr, result.stdout), (0, "", ""), command)
+        described = self.answer("describe-key", *key_id)["KeyMetadata"]
+        self.assertEqual((described["Description"], described["Enabled"]), ("looked after", True))
+        self.assertEqual(self.answer("list-key-policies", *key_id), {"PolicyNames": ["default"]})
+
+    def blob_file(self, answer):
+        file = pathlib.Path(setting.SETTING["directory"], f"{self.id()}.ciphertext")
+        file.write_bytes(base64.b64decode(answer["CiphertextBlob"]))
+        return f"fileb://{file}"
+
     def test_a_file_that_the_cli_did_not_read(self):
         self.assert_refused(
             "ValidationException",

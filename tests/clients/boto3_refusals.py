@@ -258,7 +258,7 @@ class Decrypt(Refusals):
 
 class OtherOperations(Refusals):
     def test_an_operation_that_this_broker_does_not_have(self):
-        self.assert_refused("UnknownOperationException", "GenerateRandom", SIGNED.generate_random, NumberOfBytes=32)
+        self.assert_refused("UnknownOperationException", "CreateKey", SIGNED.create_key)
 
 
 class WrongShapes(unittest.TestCase):

@@ -40,6 +40,7 @@ impl Broker {
         let other = place.create_key("other", &policy_for_everybody_in(&pcr0));
         let parents_only = place.create_key("parents-only", &policy_for_the_parent_in(&pcr0));
         let disabled = place.create_key("disabled", &policy_for_everybody_in(&pcr0));
+        let managed = place.create_key("managed", &policy_for_the_parent());
         let permanent = place.create_credential(&[]);
         let session = place.create_credential(&["--session-seconds", "900"]);
         let expired = place.create_credential(&["--session-seconds", "900"]);
@@ -50,7 +51,8 @@ impl Broker {
             "ca": place.file("data/tls/ca.pem"),
             "database": place.file("data/keys.sqlite3"),
             "audit_log": place.file("data/audit.jsonl"),
-            "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled},
+            "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
+                "managed": managed},
             "credentials": {"permanent": permanent, "session": session, "expired": expired},
             "documents": documents,
             "private_key": place.file("key.der"),
@@ -210,6 +212,16 @@ fn policy_for_the_parent_in(pcr0: &str) -> Value {
             "Action": "kms:*",
             "Resource": "*",
             "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:ImageSha384": pcr0}},
+        },
+    })
+}
+
+/// The parent may do everything that releases nothing to it.
+fn policy_for_the_parent() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow", "Principal": {"AWS": PARENT}, "Action": "kms:*", "Resource": "*",
         },
     })
 }

@@ -28,13 +28,18 @@ use serde_json::Value;
 use broker::{Broker, Transport};
 
 #[test]
-fn boto3_calls_every_operation_over_tls() {
-    run_python("boto3_operations", Transport::Tls);
+fn boto3_uses_data_keys_over_tls() {
+    run_python("boto3_data_keys", Transport::Tls);
 }
 
 #[test]
-fn boto3_calls_every_operation_in_the_clear() {
-    run_python("boto3_operations", Transport::Plain);
+fn boto3_uses_data_keys_in_the_clear() {
+    run_python("boto3_data_keys", Transport::Plain);
+}
+
+#[test]
+fn boto3_encrypts_and_looks_after_keys() {
+    run_python("boto3_management", Transport::Tls);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Members, Operation,
+    Decrypt, DescribeKey, DisableKey, EnableKey, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext,
+    GenerateRandom, GetKeyPolicy, ListKeyPolicies, Members, Operation, PutKeyPolicy, ReEncrypt,
+    UpdateKeyDescription,
 };
 use serde_json::Value;
 
@@ -15,9 +17,19 @@ pub fn run(input: &[u8]) {
             assert!(is_same(&json, &peer), "{json:?}\n{peer:?}");
             // Neither white space nor the order of members matters.
             let other_form = Json::parse(&serde_json::to_vec(&peer).unwrap()).unwrap();
+            check_operation::<Decrypt>(&json, &other_form);
+            check_operation::<DescribeKey>(&json, &other_form);
+            check_operation::<DisableKey>(&json, &other_form);
+            check_operation::<EnableKey>(&json, &other_form);
+            check_operation::<Encrypt>(&json, &other_form);
             check_operation::<GenerateDataKey>(&json, &other_form);
             check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
-            check_operation::<Decrypt>(&json, &other_form);
+            check_operation::<GenerateRandom>(&json, &other_form);
+            check_operation::<GetKeyPolicy>(&json, &other_form);
+            check_operation::<ListKeyPolicies>(&json, &other_form);
+            check_operation::<PutKeyPolicy>(&json, &other_form);
+            check_operation::<ReEncrypt>(&json, &other_form);
+            check_operation::<UpdateKeyDescription>(&json, &other_form);
         }
         Err(JsonError::Syntax { .. }) => assert!(peer.is_err(), "serde_json reads what is refused as syntax"),
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -1,4 +1,4 @@
-"""Every operation with every parameter of its model, as boto3 sends them."""
+"""The operations on data keys with every parameter of their models, as boto3 sends them."""
 
 import unittest
 

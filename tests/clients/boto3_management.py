@@ -1,0 +1,122 @@
+"""Operations that encrypt for the caller or look after a key, as boto3 sends them, each answer as its model has it."""
+
+import datetime
+import json
+import os
+import unittest
+
+import setting
+from setting import key, open_envelope, recipient
+
+SIGNED = setting.client(setting.credential("permanent"))
+KEY = key("managed")["id"]
+
+
+def members(answer):
+    metadata = answer.pop("ResponseMetadata")
+    assert metadata["HTTPStatusCode"] == 200
+    return answer
+
+
+class Encrypt(unittest.TestCase):
+    def test_an_enclave_decrypts_what_was_encrypted(self):
+        for length in (1, 32, 4096):
+            with self.subTest(length):
+                plaintext, context = os.urandom(length), {"Größe": "zwölf"}
+                made = members(
+                    SIGNED.encrypt(
+                        KeyId=key("managed")["alias"],
+                        Plaintext=plaintext,
+                        EncryptionContext=context,
+                        EncryptionAlgorithm="SYMMETRIC_DEFAULT",
+                        GrantTokens=[],
+                        DryRun=False,
+                    )
+                )
+                self.assertEqual(set(made), {"CiphertextBlob", "EncryptionAlgorithm", "KeyId"})
+                self.assertEqual(made["KeyId"], key("managed")["arn"])
+                answer = SIGNED.decrypt(
+                    CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context, Recipient=recipient()
+                )
+                self.assertEqual(open_envelope(answer["CiphertextForRecipient"]), plaintext)
+
+    def test_a_dry_run_ends_in_the_exception_that_says_yes(self):
+        with self.assertRaises(SIGNED.exceptions.DryRunOperationException):
+            SIGNED.encrypt(KeyId=KEY, Plaintext=b"text", DryRun=True)
+
+
+class ReEncrypt(unittest.TestCase):
+    def test_a_ciphertext_gets_a_new_context(self):
+        made = SIGNED.encrypt(KeyId=KEY, Plaintext=b"text", EncryptionContext={"v": "1"})
+        answer = members(
+            SIGNED.re_encrypt(
+                CiphertextBlob=made["CiphertextBlob"],
+                SourceKeyId=KEY,
+                SourceEncryptionContext={"v": "1"},
+                SourceEncryptionAlgorithm="SYMMETRIC_DEFAULT",
+                DestinationKeyId=key("managed")["alias_arn"],
+                DestinationEncryptionContext={"v": "2"},
+                DestinationEncryptionAlgorithm="SYMMETRIC_DEFAULT",
+            )
+        )
+        output = SIGNED.meta.service_model.operation_model("ReEncrypt").output_shape
+        self.assertEqual(set(answer), set(output.members))
+        self.assertEqual(answer["SourceKeyMaterialId"], answer["DestinationKeyMaterialId"])
+        opened = SIGNED.decrypt(
+            CiphertextBlob=answer["CiphertextBlob"], EncryptionContext={"v": "2"}, Recipient=recipient()
+        )
+        self.assertEqual(open_envelope(opened["CiphertextForRecipient"]), b"text")
+        with self.assertRaises(SIGNED.exceptions.InvalidCiphertextException):
+            SIGNED.re_encrypt(CiphertextBlob=answer["CiphertextBlob"], DestinationKeyId=KEY)
+
+
+class GenerateRandom(unittest.TestCase):
+    def test_random_bytes_for_the_enclave(self):
+        answer = members(SIGNED.generate_random(NumberOfBytes=100, Recipient=recipient()))
+        self.assertEqual(set(answer), {"CiphertextForRecipient"})
+        self.assertEqual(len(open_envelope(answer["CiphertextForRecipient"])), 100)
+
+    def test_there_are_no_custom_key_stores(self):
+        with self.assertRaises(SIGNED.exceptions.UnsupportedOperationException):
+            SIGNED.generate_random(NumberOfBytes=1, CustomKeyStoreId="cks-1234567890abcdef0", Recipient=recipient())
+
+
+class Management(unittest.TestCase):
+    def test_a_key_is_described(self):
+        described = members(SIGNED.describe_key(KeyId=key("managed")["alias"]))["KeyMetadata"]
+        self.assertEqual((described["KeyId"], described["Arn"]), (KEY, key("managed")["arn"]))
+        self.assertEqual((described["KeyState"], described["Enabled"]), ("Enabled", True))
+        age = datetime.datetime.now(datetime.timezone.utc) - described["CreationDate"]
+        self.assertLess(abs(age), datetime.timedelta(hours=1))
+        modelled = SIGNED.meta.service_model.shape_for("KeyMetadata").members
+        self.assertLessEqual(set(described), set(modelled))
+
+    def test_a_key_is_disabled_and_enabled(self):
+        SIGNED.disable_key(KeyId=KEY)
+        try:
+            self.assertEqual(SIGNED.describe_key(KeyId=KEY)["KeyMetadata"]["KeyState"], "Disabled")
+            with self.assertRaises(SIGNED.exceptions.DisabledException):
+                SIGNED.encrypt(KeyId=KEY, Plaintext=b"text")
+        finally:
+            SIGNED.enable_key(KeyId=KEY)
+        SIGNED.encrypt(KeyId=KEY, Plaintext=b"text")
+
+    def test_a_description_is_replaced(self):
+        SIGNED.update_key_description(KeyId=key("managed")["arn"], Description="zwölf")
+        self.assertEqual(SIGNED.describe_key(KeyId=KEY)["KeyMetadata"]["Description"], "zwölf")
+
+    def test_a_policy_is_put_and_read(self):
+        before = SIGNED.get_key_policy(KeyId=KEY)["Policy"]
+        after = json.dumps(json.loads(before), indent=2)
+        SIGNED.put_key_policy(KeyId=KEY, PolicyName="default", Policy=after)
+        self.assertEqual(SIGNED.get_key_policy(KeyId=KEY, PolicyName="default")["Policy"], after)
+        names = list(SIGNED.get_paginator("list_key_policies").paginate(KeyId=KEY).search("PolicyNames"))
+        self.assertEqual(names, ["default"])
+
+        nobody = {"Version": "2012-10-17", "Statement": {
+            "Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*",
+        }}
+        with self.assertRaises(SIGNED.exceptions.MalformedPolicyDocumentException):
+            SIGNED.put_key_policy(KeyId=KEY, Policy=json.dumps(nobody))
+        with self.assertRaises(SIGNED.exceptions.NotFoundException):
+            SIGNED.get_key_policy(KeyId=key("managed")["alias"])
