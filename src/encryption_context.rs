@@ -21,6 +21,9 @@ pub struct EncryptionContextTooLong {
 }
 
 impl EncryptionContext {
+    /// No pairs.
+    pub const EMPTY: Self = Self { pairs: BTreeMap::new() };
+
     /// # Errors
     /// When keys and values together pass [`MAX_ENCRYPTION_CONTEXT_LEN`].
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, EncryptionContextTooLong> {

@@ -272,6 +272,7 @@ impl Stage {
             state: KeyState::Enabled,
             description: String::new(),
             created_at: UnixTime::from_ms(0),
+            deletion_at: None,
             policy: Arc::new(parse_policy(&open_policy())),
             materials: Vec::new(),
         };

@@ -13,10 +13,14 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+#[path = "operations/aliases.rs"]
+mod aliases;
 #[path = "operations/compatibility.rs"]
 mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
+#[path = "operations/deletion.rs"]
+mod deletion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
 #[path = "operations/encrypt.rs"]
@@ -31,6 +35,8 @@ mod parameters;
 mod random;
 #[path = "operations/released.rs"]
 mod released;
+#[path = "operations/rotation.rs"]
+mod rotation;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -148,6 +148,7 @@ impl Stages {
             state: KeyState::Enabled,
             description: String::new(),
             created_at: document.now,
+            deletion_at: None,
             policy: Arc::new(KeyPolicy::parse(&policy).unwrap()),
             materials: Vec::new(),
         };

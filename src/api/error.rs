@@ -120,12 +120,18 @@ impl From<OperationError> for ApiError {
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
             | OperationError::NoSuchPolicy => "NotFoundException",
+            OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
+            OperationError::AliasExists(_) => "AlreadyExistsException",
+            OperationError::InvalidMarker => "InvalidMarkerException",
+            OperationError::TooManyRotations { .. } => "LimitExceededException",
             OperationError::Unsupported(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
             OperationError::KeyState(KeyStateError::Disabled(_)) => "DisabledException",
-            OperationError::KeyState(KeyStateError::PendingDeletion(_)) => "KMSInvalidStateException",
+            OperationError::KeyState(
+                KeyStateError::PendingDeletion(_) | KeyStateError::NotPendingDeletion(_),
+            ) => "KMSInvalidStateException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
             OperationError::Denied(_) => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
@@ -134,7 +140,11 @@ impl From<OperationError> for ApiError {
             OperationError::IncorrectKey(_) => "IncorrectKeyException",
             OperationError::InvalidKeyUsage(_) => "InvalidKeyUsageException",
             OperationError::DryRun => "DryRunOperationException",
-            OperationError::Store(_) | OperationError::RootKey(_) | OperationError::Seal(_) => {
+            OperationError::Store(_)
+            | OperationError::Record(_)
+            | OperationError::Audit(_)
+            | OperationError::RootKey(_)
+            | OperationError::Seal(_) => {
                 return Self::internal(&error);
             }
         };

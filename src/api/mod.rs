@@ -12,14 +12,15 @@ use hyper::StatusCode;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
-use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded};
+use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded, random_id};
 use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, Decrypt, DescribeKey, DisableKey, EnableKey, Encrypt, GenerateDataKey,
-    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, Invocation, ListKeyPolicies, Members,
-    Operation, PutKeyPolicy, ReEncrypt, UpdateKeyDescription,
+    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, EnableKey,
+    Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, Invocation,
+    ListKeyPolicies, ListKeyRotations, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt,
+    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription, delete_due_keys,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -48,11 +49,19 @@ impl Api {
         Self { broker, audit, clock, configured_trust_anchors }
     }
 
+    /// Destroys the keys whose waiting period has passed; see [`delete_due_keys`].
+    ///
+    /// # Errors
+    /// As [`delete_due_keys`].
+    pub async fn delete_due_keys(&self) -> Result<usize, OperationError> {
+        delete_due_keys(&self.broker, &self.audit, (self.clock)(), &self.configured_trust_anchors).await
+    }
+
     /// Answers one request: carries it out, records it, and only then shows the result.
     async fn answer(&self, request: &ReceivedRequest) -> Response {
         let expected = self.audit.expect();
         let now = (self.clock)();
-        let request_id = random_uuid();
+        let request_id = random_id();
         let mut event = AuditEvent::new(Subject {
             request_id: request_id.clone(),
             time: now,
@@ -95,7 +104,10 @@ impl Api {
         };
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
         match operation {
+            CancelKeyDeletion::NAME => self.run::<CancelKeyDeletion>(&members, &invocation, event).await,
+            CreateAlias::NAME => self.run::<CreateAlias>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
+            DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
             DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
@@ -107,8 +119,12 @@ impl Api {
             GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
             GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
+            ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
+            RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
+            ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
+            UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateKeyDescription::NAME => {
                 self.run::<UpdateKeyDescription>(&members, &invocation, event).await
             }
@@ -144,7 +160,7 @@ impl Api {
             outcome,
             error,
             configured_trust_anchors: &self.configured_trust_anchors,
-            event_id: &random_uuid(),
+            event_id: &random_id(),
         };
         let line = event.to_line(self.broker.realm(), ending).map_err(|error| ApiError::internal(&error))?;
         log_decision(&event, outcome, error);
@@ -165,7 +181,7 @@ impl Handler for Api {
     }
 
     fn answer_to_panic(&self) -> Response {
-        error_response(&random_uuid(), &ApiError::internal(&"the request's task panicked"))
+        error_response(&random_id(), &ApiError::internal(&"the request's task panicked"))
     }
 }
 
@@ -186,9 +202,4 @@ fn source(address: &PeerAddress) -> String {
         PeerAddress::Tcp(address) => address.ip().to_string(),
         address @ (PeerAddress::Unix { .. } | PeerAddress::Vsock { .. }) => address.to_string(),
     }
-}
-
-/// Ids are for people who compare logs; nothing rests on nobody guessing them.
-fn random_uuid() -> String {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }

@@ -60,6 +60,7 @@ pub struct AuditEvent {
     access_key_id: Option<String>,
     request_parameters: Value,
     read_only: bool,
+    is_own_doing: bool,
     keys: Vec<KeyArn>,
     recipient: Option<RecipientFacts>,
     explanations: Map<String, Value>,
@@ -74,6 +75,7 @@ impl AuditEvent {
             access_key_id: None,
             request_parameters: Value::Null,
             read_only: true,
+            is_own_doing: false,
             keys: Vec::new(),
             recipient: None,
             explanations: Map::new(),
@@ -101,6 +103,12 @@ impl AuditEvent {
         self.read_only = false;
     }
 
+    /// Nobody asked for it: the broker does it by itself, and changes something.
+    pub fn set_own_doing(&mut self) {
+        self.is_own_doing = true;
+        self.read_only = false;
+    }
+
     /// A key that it is about.
     pub fn add_key(&mut self, key: &KeyArn) {
         self.keys.push(key.clone());
@@ -124,7 +132,10 @@ impl AuditEvent {
         let Subject { request_id, time, operation, source, user_agent } = &self.subject;
         let record = Record {
             event_version: "1.11",
-            user_identity: UserIdentity::of(self.caller.as_ref(), self.access_key_id.as_deref()),
+            user_identity: match self.is_own_doing {
+                true => UserIdentity { r#type: "AWSService", ..UserIdentity::default() },
+                false => UserIdentity::of(self.caller.as_ref(), self.access_key_id.as_deref()),
+            },
             event_time: UnixTime::from_secs(time.as_secs()).to_string(),
             event_source: "kms.amazonaws.com",
             event_name: operation,
@@ -144,7 +155,7 @@ impl AuditEvent {
             event_id: ending.event_id,
             read_only: self.read_only,
             resources: self.keys.iter().map(|arn| Resource::key(arn, realm)).collect(),
-            event_type: "AwsApiCall",
+            event_type: if self.is_own_doing { "AwsServiceEvent" } else { "AwsApiCall" },
             management_event: true,
             recipient_account_id: realm.account(),
             event_category: "Management",

@@ -9,6 +9,11 @@ mod log;
 pub use event::{AuditEvent, Ending, Outcome, Subject};
 pub use log::{AuditError, AuditLog, ExpectedRecord};
 
+/// An id for a request or a record, a UUID. Ids are for people who compare logs; nothing rests on nobody guessing them.
+pub fn random_id() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+}
+
 /// A result that nobody may see before its record is durable.
 #[must_use]
 pub struct Unrecorded<T>(T);

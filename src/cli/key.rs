@@ -42,7 +42,7 @@ struct ListedKey {
 
 impl ListedKey {
     fn of(entry: &KeyEntry, realm: &Realm) -> Self {
-        let created_at = entry.key.created_at.to_string();
-        Self { metadata: KeyMetadata::of(entry, realm, created_at), aliases: entry.aliases.clone() }
+        let metadata = KeyMetadata::of(entry, realm, |time| time.to_string());
+        Self { metadata, aliases: entry.aliases.clone() }
     }
 }

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -88,7 +89,7 @@ impl Serve {
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
         let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
-        let api = Api::new(broker, audit, Arc::new(UnixTime::now));
+        let api = Arc::new(Api::new(broker, audit, Arc::new(UnixTime::now)));
         let (urls, server_config) = server_config(&config, data_dir)?;
         let server = Server::bind(server_config).await.map_err(CliError::failed)?;
 
@@ -98,7 +99,9 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
+        let deleting = tokio::spawn(delete_due_keys(Arc::clone(&api)));
         server.run(api, shutdown).await;
+        deleting.abort();
         tracing::info!("drained and stopped");
         Ok(())
     }
@@ -116,6 +119,18 @@ impl Serve {
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,
         }
+    }
+}
+
+/// Looks from time to time whether the waiting period of a key has passed. A key is out of use from the moment that its
+/// deletion is scheduled, so nothing hangs on the minute.
+async fn delete_due_keys(api: Arc<Api>) {
+    const PERIOD: Duration = Duration::from_secs(60);
+    loop {
+        if let Err(error) = api.delete_due_keys().await {
+            tracing::error!(%error, "keys whose waiting period has passed could not be destroyed; trying again");
+        }
+        tokio::time::sleep(PERIOD).await;
     }
 }
 

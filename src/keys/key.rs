@@ -21,6 +21,8 @@ pub struct Key {
     pub description: String,
     /// When it was made.
     pub created_at: UnixTime,
+    /// From when on it may be destroyed, while it is pending deletion.
+    pub deletion_at: Option<UnixTime>,
     /// Who may use it for what.
     pub policy: Arc<KeyPolicy>,
     /// Every version of its material, the current one last; never empty.
@@ -47,6 +49,9 @@ pub enum KeyStateError {
     /// To be deleted.
     #[error("{0} is pending deletion.")]
     PendingDeletion(KeyArn),
+    /// Not to be deleted.
+    #[error("{0} is not pending deletion.")]
+    NotPendingDeletion(KeyArn),
 }
 
 impl Key {

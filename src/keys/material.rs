@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::key_identifier::KeyId;
 use crate::crypto::{AEAD_KEY_LEN, CryptoError, fill_random};
+use crate::time::UnixTime;
 
 /// The id of one version of a key's material: 32 bytes, on the wire 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,7 @@ pub struct KeyMaterial {
 pub struct WrappedKeyMaterial {
     id: KeyMaterialId,
     wrapped: Vec<u8>,
+    rotated_at: Option<UnixTime>,
 }
 
 impl KeyMaterial {
@@ -58,7 +60,17 @@ impl KeyMaterial {
 impl WrappedKeyMaterial {
     /// What a root key made of the material `id`.
     pub fn new(id: KeyMaterialId, wrapped: Vec<u8>) -> Self {
-        Self { id, wrapped }
+        Self { id, wrapped, rotated_at: None }
+    }
+
+    /// The same, become the key's current material by a rotation.
+    pub fn rotated_at(self, time: UnixTime) -> Self {
+        Self { rotated_at: Some(time), ..self }
+    }
+
+    /// When a rotation made it the current material; `None` of a key's first.
+    pub fn rotation_date(&self) -> Option<UnixTime> {
+        self.rotated_at
     }
 
     /// Which version it is.

@@ -42,7 +42,8 @@ impl Operation for DescribeKey {
     ) -> Result<DescribeKeyResponse, OperationError> {
         broker.refuse_grant_tokens(self.grant_tokens)?;
         let entry = self.key.authorized_by_any_name("kms:DescribeKey", broker, invocation, event).await?;
-        let created_at = entry.key.created_at.as_ms() as f64 / 1000.0;
-        Ok(DescribeKeyResponse { key_metadata: KeyMetadata::of(&entry, broker.realm(), created_at) })
+        Ok(DescribeKeyResponse {
+            key_metadata: KeyMetadata::of(&entry, broker.realm(), super::members::as_date),
+        })
     }
 }

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{ManagedKey, NoMembers};
+use super::managed_key::{ManagedKey, NoMembers, set_enabled};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -32,8 +32,7 @@ impl Operation for DisableKey {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let entry = self.key.authorized("kms:DisableKey", broker, invocation, event).await?;
-        entry.key.require_not_pending_deletion()?;
-        broker.store().set_enabled(entry.key.id, false).await?;
+        set_enabled(&entry.key, false, broker).await?;
         Ok(NoMembers {})
     }
 }

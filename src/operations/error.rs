@@ -61,6 +61,21 @@ pub enum OperationError {
     /// The key does not do this.
     #[error("{0}")]
     InvalidKeyUsage(String),
+    /// A name that an alias cannot have.
+    #[error(transparent)]
+    InvalidAliasName(#[from] crate::keys::InvalidAliasName),
+    /// The alias is taken.
+    #[error("an alias with the name {0} already exists")]
+    AliasExists(crate::keys::AliasName),
+    /// A page that no answer announced, or whose start is gone.
+    #[error("the marker is not one of this list")]
+    InvalidMarker,
+    /// A key was rotated as often as it can be.
+    #[error("the key was rotated on demand {limit} times, the most that are possible")]
+    TooManyRotations {
+        /// The most that are possible.
+        limit: usize,
+    },
     /// Something that this broker does not have.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -81,13 +96,30 @@ pub enum OperationError {
     DryRun,
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// A record could not be made.
+    #[error("the audit record cannot be made: {0}")]
+    Record(serde_json::Error),
+    /// The audit log failed.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::AuditError),
     /// The root key failed.
     #[error(transparent)]
     RootKey(#[from] RootKeyError),
     /// A primitive failed.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+impl From<StoreError> for OperationError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::AliasExists(name) => Self::AliasExists(name),
+            StoreError::NoSuchAlias(name) => Self::NotFound(format!("Alias {name}")),
+            StoreError::NoSuchKey(id) => Self::NotFound(format!("Key '{id}'")),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl From<BlobError> for OperationError {

@@ -2,6 +2,7 @@ use serde::Serialize;
 
 use crate::keys::{KeyState, Realm};
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// What there is to say about a key (KMS API reference, *KeyMetadata*). `D` is the form that dates take.
 #[derive(Serialize)]
@@ -23,17 +24,19 @@ pub struct KeyMetadata<D> {
     pub(crate) encryption_algorithms: [&'static str; 1],
     pub(crate) multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deletion_date: Option<D>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) current_key_material_id: Option<String>,
 }
 
 impl<D> KeyMetadata<D> {
-    pub(crate) fn of(entry: &KeyEntry, realm: &Realm, creation_date: D) -> Self {
+    pub(crate) fn of(entry: &KeyEntry, realm: &Realm, date: impl Fn(UnixTime) -> D) -> Self {
         let key = &entry.key;
         Self {
             aws_account_id: realm.account().to_owned(),
             key_id: key.id.to_string(),
             arn: key.arn.to_string(),
-            creation_date,
+            creation_date: date(key.created_at),
             enabled: key.state == KeyState::Enabled,
             description: key.description.clone(),
             key_usage: "ENCRYPT_DECRYPT",
@@ -44,6 +47,7 @@ impl<D> KeyMetadata<D> {
             key_spec: "SYMMETRIC_DEFAULT",
             encryption_algorithms: ["SYMMETRIC_DEFAULT"],
             multi_region: false,
+            deletion_date: key.deletion_at.map(date),
             current_key_material_id: key.current_material().map(|material| material.id().to_string()),
         }
     }

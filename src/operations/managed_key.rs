@@ -9,7 +9,7 @@ use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::KeyIdentifier;
+use crate::keys::{Key, KeyIdentifier, KeyStateError};
 use crate::store::KeyEntry;
 
 /// The member `KeyId` of an operation that looks at a key or changes it, without using its material.
@@ -23,7 +23,17 @@ pub struct NoMembers {}
 
 impl ManagedKey {
     pub(super) fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self { key_id: members.required_string("KeyId", 1..=2048)?.to_owned() })
+        Self::parse_named("KeyId", members)
+    }
+
+    /// As [`ManagedKey::parse`], of a member with another name.
+    pub(super) fn parse_named(name: &str, members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { key_id: members.required_string(name, 1..=2048)?.to_owned() })
+    }
+
+    /// As it was named.
+    pub(super) fn as_sent(&self) -> &str {
+        &self.key_id
     }
 
     pub(super) fn audit_parameters(&self) -> serde_json::Map<String, Value> {
@@ -59,6 +69,12 @@ impl ManagedKey {
     }
 }
 
+/// Enables or disables a key, whichever of the two it was.
+pub(super) async fn set_enabled(key: &Key, enabled: bool, broker: &Broker) -> Result<(), OperationError> {
+    let is_set = broker.store().set_enabled(key.id, enabled).await?;
+    is_set.then_some(()).ok_or_else(|| KeyStateError::PendingDeletion(key.arn.clone()).into())
+}
+
 async fn authorize(
     action: &'static str,
     identifier: &KeyIdentifier,
@@ -67,13 +83,25 @@ async fn authorize(
     event: &mut AuditEvent,
 ) -> Result<Arc<KeyEntry>, OperationError> {
     let entry = broker.key(identifier, event).await?;
-    let access = Access {
-        action,
-        entry: &entry,
-        named_as: Some(identifier),
-        recipient: None,
-        encryption_context: &EncryptionContext::default(),
-    };
+    let access = Access { named_as: Some(identifier), ..access_without_data(action, &entry) };
     broker.authorize(&access, invocation, event)?;
     Ok(entry)
+}
+
+/// Asks the policy of a key that was found without being named.
+pub(super) fn authorize_entry(
+    action: &'static str,
+    entry: &KeyEntry,
+    broker: &Broker,
+    invocation: &Invocation,
+    event: &mut AuditEvent,
+) -> Result<(), OperationError> {
+    broker.authorize(&access_without_data(action, entry), invocation, event)?;
+    Ok(())
+}
+
+/// What a policy is asked where neither an enclave nor an encryption context has a part.
+pub(super) fn access_without_data<'a>(action: &'static str, entry: &'a KeyEntry) -> Access<'a> {
+    static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
+    Access { action, entry, named_as: None, recipient: None, encryption_context: &NO_CONTEXT }
 }

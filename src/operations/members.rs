@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::encryption_context::{EncryptionContext, EncryptionContextTooLong, MAX_ENCRYPTION_CONTEXT_LEN};
 use crate::json::Json;
+use crate::time::UnixTime;
 
 /// The members of one structure of a request, read under the constraints of the service model that botocore ships
 /// (`kms/2014-11-01/service-2.json`). Unknown members are ignored and null counts as absent, as in AWS.
@@ -293,6 +294,11 @@ pub(super) fn ignores_ciphertext(members: &Members<'_>, dry_run: bool) -> Result
         return Err(MemberError::Combination("DryRunModifiers is only allowed when DryRun is true."));
     }
     Ok(!modifiers.is_empty())
+}
+
+/// A time as the protocol has it: seconds since 1970 in UTC, to the millisecond.
+pub(super) fn as_date(time: UnixTime) -> f64 {
+    time.as_ms() as f64 / 1000.0
 }
 
 /// A blob as the protocol has it.

@@ -1,10 +1,15 @@
 //! The KMS operations, one file each. A file holds the operation's members with their modelled constraints, and tells
 //! its story once, from the typed request to the response.
 
+mod alias;
 mod broker;
+mod cancel_key_deletion;
+mod create_alias;
 mod decrypt;
+mod delete_alias;
 mod describe_key;
 mod disable_key;
+mod due_deletions;
 mod enable_key;
 mod encrypt;
 mod encryption_algorithm;
@@ -16,11 +21,15 @@ mod get_key_policy;
 mod key_metadata;
 mod key_policy_name;
 mod list_key_policies;
+mod list_key_rotations;
 mod managed_key;
 mod members;
 mod put_key_policy;
 mod re_encrypt;
 mod recipient;
+mod rotate_key_on_demand;
+mod schedule_key_deletion;
+mod update_alias;
 mod update_key_description;
 
 use std::future::Future;
@@ -29,9 +38,13 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 pub use broker::{Broker, BrokerError};
+pub use cancel_key_deletion::CancelKeyDeletion;
+pub use create_alias::CreateAlias;
 pub use decrypt::Decrypt;
+pub use delete_alias::DeleteAlias;
 pub use describe_key::DescribeKey;
 pub use disable_key::DisableKey;
+pub use due_deletions::delete_due_keys;
 pub use enable_key::EnableKey;
 pub use encrypt::Encrypt;
 pub use error::OperationError;
@@ -41,9 +54,13 @@ pub use generate_random::GenerateRandom;
 pub use get_key_policy::GetKeyPolicy;
 pub use key_metadata::KeyMetadata;
 pub use list_key_policies::ListKeyPolicies;
+pub use list_key_rotations::ListKeyRotations;
 pub use members::{MemberError, Members};
 pub use put_key_policy::PutKeyPolicy;
 pub use re_encrypt::ReEncrypt;
+pub use rotate_key_on_demand::RotateKeyOnDemand;
+pub use schedule_key_deletion::ScheduleKeyDeletion;
+pub use update_alias::UpdateAlias;
 pub use update_key_description::UpdateKeyDescription;
 
 use crate::audit::AuditEvent;

@@ -1,13 +1,12 @@
 use serde_json::{Value, json};
 
-use super::broker::{Access, Broker};
+use super::broker::Broker;
 use super::error::OperationError;
 use super::key_policy_name;
-use super::managed_key::{ManagedKey, NoMembers};
+use super::managed_key::{ManagedKey, NoMembers, access_without_data};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::encryption_context::EncryptionContext;
 use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
 
 /// Characters of `Policy` at most (the service model's `PolicyType`); what is a policy is shorter still.
@@ -57,13 +56,7 @@ impl Operation for PutKeyPolicy {
         key_policy_name::require_default(&self.policy_name)?;
         let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
         if !self.bypasses_lockout_check {
-            let next_time = Access {
-                action: ACTION,
-                entry: &entry,
-                named_as: None,
-                recipient: None,
-                encryption_context: &EncryptionContext::default(),
-            };
+            let next_time = access_without_data(ACTION, &entry);
             let is_allowed = broker.would_allow(&policy, &next_time, invocation);
             is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
         }

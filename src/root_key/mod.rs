@@ -11,6 +11,8 @@ pub use file::{FileRootKey, RootKeyFileError};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+use crate::keys::{KeyId, KeyMaterial, WrappedKeyMaterial};
+
 /// Whoever can wrap and unwrap key material.
 ///
 /// `context` says what is wrapped. It is authenticated and not secret; the same context must be given to unwrap.
@@ -21,6 +23,20 @@ pub trait RootKey: Send + Sync {
 
     /// The plaintext of a wrapped form.
     async fn unwrap_key(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, RootKeyError>;
+}
+
+/// New random material for `key`, which has left no trace in the clear.
+///
+/// # Errors
+/// When the random generator or the root key fails.
+pub async fn wrap_new_material(
+    root_key: &dyn RootKey,
+    key: KeyId,
+) -> Result<WrappedKeyMaterial, RootKeyError> {
+    let material = KeyMaterial::generate()?;
+    let context = material.id().wrapping_context(key);
+    let wrapped = root_key.wrap(&context, material.expose()).await?;
+    Ok(WrappedKeyMaterial::new(*material.id(), wrapped))
 }
 
 /// Wrapping or unwrapping failed.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, Realm};
+use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
 use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
 
@@ -51,8 +51,30 @@ pub trait Store: Send + Sync {
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
 
-    /// Enables or disables a key that is not pending deletion.
-    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<(), StoreError>;
+    /// Points an alias that is there to another key.
+    async fn update_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
+
+    /// Takes an alias away.
+    async fn delete_alias(&self, name: &AliasName) -> Result<(), StoreError>;
+
+    /// Enables or disables a key. Yields false, and nothing is changed, where it is pending deletion.
+    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError>;
+
+    /// Makes new material the key's current one.
+    async fn add_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<(), StoreError>;
+
+    /// Puts a key into the state pending deletion. Yields false, and nothing is changed, where it is already.
+    async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError>;
+
+    /// Makes a key that is pending deletion a disabled one. Yields false where it is not pending deletion.
+    async fn cancel_deletion(&self, key: KeyId) -> Result<bool, StoreError>;
+
+    /// Up to 1,000 keys whose time has come by `now`.
+    async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+
+    /// Destroys a key whose time has come by `now`, its material and its aliases. Yields false where its deletion was
+    /// cancelled meanwhile. The file keeps no copy of what is destroyed; backups of it may.
+    async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError>;
 
     /// Replaces a key's description.
     async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
@@ -95,6 +117,9 @@ pub enum StoreError {
     /// The alias is taken.
     #[error("an alias with the name {0} already exists")]
     AliasExists(AliasName),
+    /// The alias is not there.
+    #[error("alias {0} does not exist")]
+    NoSuchAlias(AliasName),
     /// The key is not there.
     #[error("key {0} does not exist")]
     NoSuchKey(KeyId),

@@ -101,6 +101,49 @@ class Management(unittest.TestCase):
             SIGNED.enable_key(KeyId=KEY)
         SIGNED.encrypt(KeyId=KEY, Plaintext=b"text")
 
+    def test_a_key_from_its_alias_to_its_end(self):
+        """What an application and its operators do with a key, in the order of its life."""
+        mortal = key("mortal")["id"]
+        alias = "alias/mortal-by-api"
+        SIGNED.create_alias(AliasName=alias, TargetKeyId=mortal)
+        self.assertEqual(SIGNED.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"], mortal)
+        made = SIGNED.generate_data_key(KeyId=alias, KeySpec="AES_256", Recipient=recipient())
+        data_key = open_envelope(made["CiphertextForRecipient"])
+
+        def decrypt():
+            return SIGNED.decrypt(CiphertextBlob=made["CiphertextBlob"], Recipient=recipient())
+
+        self.assertEqual(open_envelope(decrypt()["CiphertextForRecipient"]), data_key)
+        self.assertEqual(members(SIGNED.rotate_key_on_demand(KeyId=mortal)), {"KeyId": mortal})
+        pages = SIGNED.get_paginator("list_key_rotations").paginate(
+            KeyId=mortal, IncludeKeyMaterial="ALL_KEY_MATERIAL", PaginationConfig={"PageSize": 1}
+        )
+        rotations = list(pages.search("Rotations"))
+        self.assertEqual([rotation["KeyMaterialState"] for rotation in rotations], ["NON_CURRENT", "CURRENT"])
+        self.assertIsInstance(rotations[1]["RotationDate"], datetime.datetime)
+        self.assertEqual(open_envelope(decrypt()["CiphertextForRecipient"]), data_key)
+
+        SIGNED.disable_key(KeyId=mortal)
+        with self.assertRaises(SIGNED.exceptions.DisabledException):
+            decrypt()
+        scheduled = members(SIGNED.schedule_key_deletion(KeyId=mortal, PendingWindowInDays=7))
+        self.assertEqual((scheduled["KeyState"], scheduled["PendingWindowInDays"]), ("PendingDeletion", 7))
+        left = scheduled["DeletionDate"] - datetime.datetime.now(datetime.timezone.utc)
+        self.assertLess(abs(left - datetime.timedelta(days=7)), datetime.timedelta(hours=1))
+        with self.assertRaises(SIGNED.exceptions.KMSInvalidStateException):
+            decrypt()
+        members(SIGNED.cancel_key_deletion(KeyId=mortal))
+        SIGNED.enable_key(KeyId=mortal)
+        self.assertEqual(open_envelope(decrypt()["CiphertextForRecipient"]), data_key)
+
+        SIGNED.update_alias(AliasName=alias, TargetKeyId=KEY)
+        self.assertEqual(SIGNED.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"], KEY)
+        SIGNED.delete_alias(AliasName=alias)
+        with self.assertRaises(SIGNED.exceptions.NotFoundException):
+            SIGNED.describe_key(KeyId=alias)
+        with self.assertRaises(SIGNED.exceptions.AlreadyExistsException):
+            SIGNED.create_alias(AliasName=key("managed")["alias"], TargetKeyId=KEY)
+
     def test_a_description_is_replaced(self):
         SIGNED.update_key_description(KeyId=key("managed")["arn"], Description="zwölf")
         self.assertEqual(SIGNED.describe_key(KeyId=KEY)["KeyMetadata"]["Description"], "zwölf")

@@ -41,6 +41,7 @@ impl Broker {
         let parents_only = place.create_key("parents-only", &policy_for_the_parent_in(&pcr0));
         let disabled = place.create_key("disabled", &policy_for_everybody_in(&pcr0));
         let managed = place.create_key("managed", &policy_for_the_parent());
+        let mortal = place.create_key("mortal", &policy_for_the_parent());
         let permanent = place.create_credential(&[]);
         let session = place.create_credential(&["--session-seconds", "900"]);
         let expired = place.create_credential(&["--session-seconds", "900"]);
@@ -52,7 +53,7 @@ impl Broker {
             "database": place.file("data/keys.sqlite3"),
             "audit_log": place.file("data/audit.jsonl"),
             "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
-                "managed": managed},
+                "managed": managed, "mortal": mortal},
             "credentials": {"permanent": permanent, "session": session, "expired": expired},
             "documents": documents,
             "private_key": place.file("key.der"),

@@ -83,12 +83,7 @@ async fn a_disabled_key_can_be_seen_and_not_used() {
 async fn a_key_pending_deletion_is_not_changed() {
     let mut stage = Stage::set().await;
     let id = stage.key.id.to_string();
-    stage
-        .broker
-        .database()
-        .await
-        .execute(&format!("UPDATE keys SET state = 'PendingDeletion' WHERE key_id = '{id}'"))
-        .await;
+    stage.client.call("ScheduleKeyDeletion", &json!({"KeyId": id})).await.members();
     for (operation, more) in [
         ("EnableKey", json!({})),
         ("DisableKey", json!({})),
@@ -195,6 +190,10 @@ async fn each_operation_asks_the_policy_for_itself() {
     stage.broker.create_alias("alias/app", &stage.key).await;
     for (operation, more) in [
         ("DescribeKey", json!({})),
+        ("ScheduleKeyDeletion", json!({})),
+        ("CancelKeyDeletion", json!({})),
+        ("RotateKeyOnDemand", json!({})),
+        ("ListKeyRotations", json!({})),
         ("DisableKey", json!({})),
         ("EnableKey", json!({})),
         ("GetKeyPolicy", json!({})),

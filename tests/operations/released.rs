@@ -138,7 +138,7 @@ async fn older_material_opens_what_it_sealed_and_the_newest_seals() {
         .broker
         .database()
         .await
-        .execute(&format!("INSERT INTO key_materials VALUES ('{key_id}', 2, x'{new_id}', x'{wrapped}')"))
+        .execute(&format!("INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES ('{key_id}', 2, x'{new_id}', x'{wrapped}')"))
         .await;
 
     let members = stage.generate_without_plaintext(json!({})).await.members();

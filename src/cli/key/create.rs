@@ -9,11 +9,9 @@ use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
 use crate::crypto::fill_random;
-use crate::keys::{
-    AliasName, Key, KeyId, KeyMaterial, KeyState, MAX_DESCRIPTION_LEN, Realm, WrappedKeyMaterial,
-};
+use crate::keys::{AliasName, Key, KeyId, KeyState, MAX_DESCRIPTION_LEN, Realm};
 use crate::policy::KeyPolicy;
-use crate::root_key::RootKey;
+use crate::root_key::{RootKey, wrap_new_material};
 use crate::store::{KeyEntry, Store};
 use crate::time::UnixTime;
 
@@ -81,17 +79,16 @@ async fn new_key(
     let mut id = [0; 16];
     fill_random(&mut id).map_err(CliError::failed)?;
     let id = KeyId::from_random_bytes(id);
-    let material = KeyMaterial::generate().map_err(CliError::failed)?;
-    let context = material.id().wrapping_context(id);
-    let wrapped = root_key.wrap(&context, material.expose()).await.map_err(CliError::failed)?;
+    let material = wrap_new_material(root_key, id).await.map_err(CliError::failed)?;
     Ok(Key {
         id,
         arn: realm.key_arn(id),
         state: KeyState::Enabled,
         description,
         created_at,
+        deletion_at: None,
         policy: Arc::new(policy),
-        materials: vec![WrappedKeyMaterial::new(*material.id(), wrapped)],
+        materials: vec![material],
     })
 }
 

@@ -1,3 +1,5 @@
+mod row;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +12,12 @@ use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, SqlitePool};
+use sqlx::{Sqlite, SqlitePool};
 
+use self::row::{column, credential, ms, optional_time_column, time_column, wrapped_material};
 use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial};
-use crate::policy::{KeyPolicy, PrincipalArn};
+use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, KeyState, Realm, WrappedKeyMaterial};
+use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
@@ -124,19 +127,18 @@ impl SqliteStore {
         tokio::time::sleep(MAX_STALENESS).await;
     }
 
-    /// Carries out an update whose last parameter is the key's id.
-    async fn change_key(
+    /// Carries out one statement and says whether it changed something.
+    async fn change(
         &self,
-        key: KeyId,
-        update: Query<'_, Sqlite, SqliteArguments>,
+        statement: Query<'_, Sqlite, SqliteArguments>,
         doing: &'static str,
-    ) -> Result<(), StoreError> {
-        let updated = update.bind(key.to_string()).execute(&self.pool).await.map_err(while_doing(doing))?;
-        if updated.rows_affected() != 1 {
-            return Err(StoreError::NoSuchKey(key));
+    ) -> Result<bool, StoreError> {
+        let done = statement.execute(&self.pool).await.map_err(while_doing(doing))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
         }
         self.let_readers_notice().await;
-        Ok(())
+        Ok(true)
     }
 
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
@@ -174,12 +176,13 @@ impl SqliteStore {
         let id: KeyId = id_text.parse().map_err(|error| corrupt("key id", error))?;
         let state: String = column(row, "state")?;
         let policy: String = column(row, "policy")?;
-        let materials =
-            sqlx::query("SELECT material_id, wrapped FROM key_materials WHERE key_id = ? ORDER BY version")
-                .bind(&id_text)
-                .fetch_all(&mut **observer)
-                .await
-                .map_err(while_doing("reading key material"))?;
+        let materials = sqlx::query(
+            "SELECT material_id, wrapped, rotated_at_ms FROM key_materials WHERE key_id = ? ORDER BY version",
+        )
+        .bind(&id_text)
+        .fetch_all(&mut **observer)
+        .await
+        .map_err(while_doing("reading key material"))?;
         let aliases: Vec<String> =
             sqlx::query_scalar("SELECT name FROM aliases WHERE key_id = ? ORDER BY name")
                 .bind(&id_text)
@@ -192,6 +195,7 @@ impl SqliteStore {
             state: KeyState::from_name(&state).ok_or_else(|| corrupt("key state", state))?,
             description: column(row, "description")?,
             created_at: time_column(row, "created_at_ms")?,
+            deletion_at: optional_time_column(row, "deletion_at_ms")?,
             policy: Arc::new(KeyPolicy::parse(&policy).map_err(|error| corrupt("key policy", error))?),
             materials: materials.iter().map(wrapped_material).collect::<Result<_, _>>()?,
         };
@@ -306,20 +310,113 @@ impl Store for SqliteStore {
     }
 
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?").bind(policy.text());
-        self.change_key(key, update, "replacing a policy").await
+        let update = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?")
+            .bind(policy.text())
+            .bind(key.to_string());
+        let is_there = self.change(update, "replacing a policy").await?;
+        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
     }
 
-    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<(), StoreError> {
+    async fn update_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError> {
+        let update = sqlx::query("UPDATE aliases SET key_id = ? WHERE name = ?")
+            .bind(key.to_string())
+            .bind(name.as_str());
+        let is_there = self.change(update, "pointing an alias to another key").await?;
+        is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
+    }
+
+    async fn delete_alias(&self, name: &AliasName) -> Result<(), StoreError> {
+        let delete = sqlx::query("DELETE FROM aliases WHERE name = ?").bind(name.as_str());
+        let is_there = self.change(delete, "deleting an alias").await?;
+        is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
+    }
+
+    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError> {
         let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
-        let update = sqlx::query("UPDATE keys SET state = ? WHERE state <> 'PendingDeletion' AND key_id = ?")
-            .bind(state.name());
-        self.change_key(key, update, "enabling or disabling a key").await
+        let update = sqlx::query("UPDATE keys SET state = ? WHERE key_id = ? AND state <> 'PendingDeletion'")
+            .bind(state.name())
+            .bind(key.to_string());
+        self.change(update, "enabling or disabling a key").await
+    }
+
+    async fn add_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<(), StoreError> {
+        let insert = sqlx::query(
+            "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms) \
+             SELECT key_id, max(version) + 1, ?, ?, ? FROM key_materials WHERE key_id = ? GROUP BY key_id",
+        )
+        .bind(material.id().as_bytes().as_slice())
+        .bind(material.wrapped())
+        .bind(material.rotation_date().map(ms))
+        .bind(key.to_string());
+        let is_there = self.change(insert, "adding key material").await?;
+        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
+    }
+
+    async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError> {
+        let update = sqlx::query(
+            "UPDATE keys SET state = 'PendingDeletion', deletion_at_ms = ? \
+             WHERE key_id = ? AND state <> 'PendingDeletion'",
+        )
+        .bind(ms(deletion_at))
+        .bind(key.to_string());
+        self.change(update, "scheduling a deletion").await
+    }
+
+    async fn cancel_deletion(&self, key: KeyId) -> Result<bool, StoreError> {
+        let update = sqlx::query(
+            "UPDATE keys SET state = 'Disabled', deletion_at_ms = NULL \
+             WHERE key_id = ? AND state = 'PendingDeletion'",
+        )
+        .bind(key.to_string());
+        self.change(update, "cancelling a deletion").await
+    }
+
+    async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT key_id FROM keys WHERE state = 'PendingDeletion' AND deletion_at_ms <= ? LIMIT 1000",
+        )
+        .bind(ms(now))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(while_doing("looking for keys to delete"))?;
+        ids.iter().map(|id| id.parse().map_err(|error| corrupt("key id", error))).collect()
+    }
+
+    async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError> {
+        let doing = while_doing("deleting a key");
+        let key_id = key.to_string();
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(doing)?;
+        let is_due: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM keys WHERE key_id = ? AND state = 'PendingDeletion' AND deletion_at_ms <= ?",
+        )
+        .bind(&key_id)
+        .bind(ms(now))
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(doing)?;
+        if is_due.is_none() {
+            return Ok(false);
+        }
+        for delete in [
+            "DELETE FROM aliases WHERE key_id = ?",
+            "DELETE FROM key_materials WHERE key_id = ?",
+            "DELETE FROM keys WHERE key_id = ?",
+        ] {
+            sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;
+        }
+        transaction.commit().await.map_err(doing)?;
+        self.let_readers_notice().await;
+        // What the log still holds of it goes with the log; readers may hold that up until the next time.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        Ok(true)
     }
 
     async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE keys SET description = ? WHERE key_id = ?").bind(description);
-        self.change_key(key, update, "replacing a description").await
+        let update = sqlx::query("UPDATE keys SET description = ? WHERE key_id = ?")
+            .bind(description)
+            .bind(key.to_string());
+        let is_there = self.change(update, "replacing a description").await?;
+        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
     }
 
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {
@@ -387,6 +484,8 @@ async fn connect(path: &Path, create: bool) -> Result<SqlitePool, StoreError> {
         // Full: a commit that was reported survives a power cut also in WAL mode.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten: wrapped material is to be gone, too.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT);
     SqlitePoolOptions::new()
         .max_connections(4)
@@ -402,49 +501,6 @@ fn remember<K: std::hash::Hash + Eq, V>(cached: &mut HashMap<K, V>, key: K, valu
         cached.clear();
     }
     cached.insert(key, value);
-}
-
-fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
-    let principal: String = column(row, "principal_arn")?;
-    let session_token_sha256: Option<Vec<u8>> = column(row, "session_token_sha256")?;
-    let expires_at: Option<i64> = column(row, "expires_at_ms")?;
-    Ok(Credential {
-        access_key_id: column(row, "access_key_id")?,
-        principal: PrincipalArn::parse(&principal).map_err(|error| corrupt("principal ARN", error))?,
-        wrapped_secret: column(row, "wrapped_secret")?,
-        session_token_sha256: session_token_sha256
-            .map(|digest| {
-                digest.try_into().map_err(|digest: Vec<u8>| {
-                    corrupt("session token digest", format!("{} bytes", digest.len()))
-                })
-            })
-            .transpose()?,
-        created_at: time_column(row, "created_at_ms")?,
-        expires_at: expires_at.map(|ms| UnixTime::from_ms(u64::try_from(ms).unwrap_or(0))),
-    })
-}
-
-fn wrapped_material(row: &SqliteRow) -> Result<WrappedKeyMaterial, StoreError> {
-    let id: Vec<u8> = column(row, "material_id")?;
-    let id: [u8; 32] =
-        id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
-    Ok(WrappedKeyMaterial::new(KeyMaterialId::from_bytes(id), column(row, "wrapped")?))
-}
-
-fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-{
-    row.try_get(name).map_err(while_doing("reading a column"))
-}
-
-fn time_column(row: &SqliteRow, name: &'static str) -> Result<UnixTime, StoreError> {
-    let ms: i64 = column(row, name)?;
-    Ok(UnixTime::from_ms(u64::try_from(ms).map_err(|error| corrupt("time", error))?))
-}
-
-fn ms(time: UnixTime) -> i64 {
-    i64::try_from(time.as_ms()).unwrap_or(i64::MAX)
 }
 
 fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy {

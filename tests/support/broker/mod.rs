@@ -16,7 +16,9 @@ use enclave::development_root;
 use nitro_key_broker::api::Api;
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::AuditLog;
-use nitro_key_broker::keys::{AliasName, Key, KeyId, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial};
+use nitro_key_broker::keys::{
+    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
+};
 use nitro_key_broker::operations::Broker;
 use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
@@ -70,6 +72,7 @@ pub struct TestBroker {
     store: Arc<SqliteStore>,
     root_key: Arc<FileRootKey>,
     realm: Realm,
+    api: Arc<Api>,
     _shutdown: oneshot::Sender<()>,
     _serving: JoinHandle<()>,
 }
@@ -110,7 +113,8 @@ impl TestBroker {
         let audit = AuditLog::open(&audit_path).unwrap();
         let clock_ms = Arc::new(AtomicU64::new(NOW.as_ms()));
         let clock = Arc::clone(&clock_ms);
-        let api = Api::new(broker, audit, Arc::new(move || UnixTime::from_ms(clock.load(Ordering::SeqCst))));
+        let clock = Arc::new(move || UnixTime::from_ms(clock.load(Ordering::SeqCst)));
+        let api = Arc::new(Api::new(broker, audit, clock));
 
         let loopback =
             ListenAddress::Tcp { address: "127.0.0.1:0".parse().unwrap(), allow_plain_non_loopback: false };
@@ -122,7 +126,7 @@ impl TestBroker {
         let bound = Server::bind(ServerConfig { listeners, limits: setup.limits }).await.unwrap();
         let LocalAddress::Tcp(address) = bound.local_addresses()[0] else { panic!("not TCP") };
         let (shutdown, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(bound.run(api, async move { drop(stopped.await) }));
+        let serving = tokio::spawn(bound.run(Arc::clone(&api), async move { drop(stopped.await) }));
         Self {
             folder,
             address,
@@ -131,6 +135,7 @@ impl TestBroker {
             store,
             root_key,
             realm,
+            api,
             _shutdown: shutdown,
             _serving: serving,
         }
@@ -147,6 +152,11 @@ impl TestBroker {
 
     pub fn realm(&self) -> &Realm {
         &self.realm
+    }
+
+    /// What the running broker does from time to time.
+    pub async fn delete_due_keys(&self) -> usize {
+        self.api.delete_due_keys().await.unwrap()
     }
 
     pub fn store(&self) -> &SqliteStore {
@@ -197,6 +207,7 @@ impl TestBroker {
             state: KeyState::Enabled,
             description: String::new(),
             created_at: self.now(),
+            deletion_at: None,
             policy: Arc::new(parse_policy(policy)),
             materials: vec![WrappedKeyMaterial::new(KeyMaterialId::from_bytes(material_id), wrapped)],
         };
@@ -208,6 +219,20 @@ impl TestBroker {
     pub async fn wrap_material(&self, key: KeyId, material_id: [u8; 32], material: &[u8]) -> Vec<u8> {
         let context = KeyMaterialId::from_bytes(material_id).wrapping_context(key);
         self.root_key.wrap(&context, material).await.unwrap()
+    }
+
+    /// The key's first material as the store holds it.
+    pub async fn wrapped_material(&self, key: &TestKey) -> Vec<u8> {
+        let found = self.store.find_key(&KeyIdentifier::Key(key.id)).await.unwrap().unwrap();
+        found.key.materials[0].wrapped().to_vec()
+    }
+
+    /// Whether the database or its companions hold these bytes anywhere.
+    pub fn files_hold(&self, bytes: &[u8]) -> bool {
+        ["keys.sqlite3", "keys.sqlite3-wal"].iter().any(|file| {
+            let content = std::fs::read(self.folder().join(file)).unwrap_or_default();
+            content.windows(bytes.len()).any(|window| window == bytes)
+        })
     }
 
     pub async fn create_alias(&self, name: &str, key: &TestKey) {

@@ -36,6 +36,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         state: KeyState::Enabled,
         description: String::new(),
         created_at: UnixTime::from_ms(0),
+        deletion_at: None,
         policy: Arc::new(KeyPolicy::parse(policy).unwrap()),
         materials: Vec::new(),
     };

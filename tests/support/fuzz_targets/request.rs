@@ -3,9 +3,10 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    Decrypt, DescribeKey, DisableKey, EnableKey, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext,
-    GenerateRandom, GetKeyPolicy, ListKeyPolicies, Members, Operation, PutKeyPolicy, ReEncrypt,
-    UpdateKeyDescription,
+    CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, EnableKey, Encrypt,
+    GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, ListKeyPolicies,
+    ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion,
+    UpdateAlias, UpdateKeyDescription,
 };
 use serde_json::Value;
 
@@ -17,7 +18,10 @@ pub fn run(input: &[u8]) {
             assert!(is_same(&json, &peer), "{json:?}\n{peer:?}");
             // Neither white space nor the order of members matters.
             let other_form = Json::parse(&serde_json::to_vec(&peer).unwrap()).unwrap();
+            check_operation::<CancelKeyDeletion>(&json, &other_form);
+            check_operation::<CreateAlias>(&json, &other_form);
             check_operation::<Decrypt>(&json, &other_form);
+            check_operation::<DeleteAlias>(&json, &other_form);
             check_operation::<DescribeKey>(&json, &other_form);
             check_operation::<DisableKey>(&json, &other_form);
             check_operation::<EnableKey>(&json, &other_form);
@@ -27,8 +31,12 @@ pub fn run(input: &[u8]) {
             check_operation::<GenerateRandom>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
+            check_operation::<ListKeyRotations>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
             check_operation::<ReEncrypt>(&json, &other_form);
+            check_operation::<RotateKeyOnDemand>(&json, &other_form);
+            check_operation::<ScheduleKeyDeletion>(&json, &other_form);
+            check_operation::<UpdateAlias>(&json, &other_form);
             check_operation::<UpdateKeyDescription>(&json, &other_form);
         }
         Err(JsonError::Syntax { .. }) => assert!(peer.is_err(), "serde_json reads what is refused as syntax"),

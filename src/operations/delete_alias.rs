@@ -1,0 +1,40 @@
+use serde_json::{Value, json};
+
+use super::alias;
+use super::broker::Broker;
+use super::error::OperationError;
+use super::managed_key::{NoMembers, authorize_entry};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+
+/// An alias taken away; its key stays (KMS API reference, *DeleteAlias*).
+pub struct DeleteAlias {
+    alias_name: String,
+}
+
+impl Operation for DeleteAlias {
+    const NAME: &'static str = "DeleteAlias";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { alias_name: alias::parse(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        json!({"aliasName": self.alias_name})
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<NoMembers, OperationError> {
+        let (name, entry) = alias::find(&self.alias_name, broker, event).await?;
+        authorize_entry("kms:DeleteAlias", &entry, broker, invocation, event)?;
+        broker.store().delete_alias(&name).await?;
+        Ok(NoMembers {})
+    }
+}

@@ -1,0 +1,66 @@
+//! Rows as what they stand for.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite};
+
+use super::{corrupt, while_doing};
+use crate::keys::{KeyMaterialId, WrappedKeyMaterial};
+use crate::policy::PrincipalArn;
+use crate::store::{Credential, StoreError};
+use crate::time::UnixTime;
+
+pub(super) fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
+    let principal: String = column(row, "principal_arn")?;
+    let session_token_sha256: Option<Vec<u8>> = column(row, "session_token_sha256")?;
+    Ok(Credential {
+        access_key_id: column(row, "access_key_id")?,
+        principal: PrincipalArn::parse(&principal).map_err(|error| corrupt("principal ARN", error))?,
+        wrapped_secret: column(row, "wrapped_secret")?,
+        session_token_sha256: session_token_sha256
+            .map(|digest| {
+                digest.try_into().map_err(|digest: Vec<u8>| {
+                    corrupt("session token digest", format!("{} bytes", digest.len()))
+                })
+            })
+            .transpose()?,
+        created_at: time_column(row, "created_at_ms")?,
+        expires_at: optional_time_column(row, "expires_at_ms")?,
+    })
+}
+
+pub(super) fn wrapped_material(row: &SqliteRow) -> Result<WrappedKeyMaterial, StoreError> {
+    let id: Vec<u8> = column(row, "material_id")?;
+    let id: [u8; 32] =
+        id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
+    let material = WrappedKeyMaterial::new(KeyMaterialId::from_bytes(id), column(row, "wrapped")?);
+    Ok(match optional_time_column(row, "rotated_at_ms")? {
+        Some(time) => material.rotated_at(time),
+        None => material,
+    })
+}
+
+pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(name).map_err(while_doing("reading a column"))
+}
+
+pub(super) fn time_column(row: &SqliteRow, name: &'static str) -> Result<UnixTime, StoreError> {
+    time(column(row, name)?)
+}
+
+pub(super) fn optional_time_column(
+    row: &SqliteRow,
+    name: &'static str,
+) -> Result<Option<UnixTime>, StoreError> {
+    column::<Option<i64>>(row, name)?.map(time).transpose()
+}
+
+fn time(ms: i64) -> Result<UnixTime, StoreError> {
+    Ok(UnixTime::from_ms(u64::try_from(ms).map_err(|error| corrupt("time", error))?))
+}
+
+pub(super) fn ms(time: UnixTime) -> i64 {
+    i64::try_from(time.as_ms()).unwrap_or(i64::MAX)
+}
