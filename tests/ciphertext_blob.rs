@@ -273,6 +273,7 @@ impl Stage {
             description: String::new(),
             created_at: UnixTime::from_ms(0),
             deletion_at: None,
+            rotation: None,
             policy: Arc::new(parse_policy(&open_policy())),
             materials: Vec::new(),
         };

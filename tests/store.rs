@@ -72,6 +72,7 @@ fn key() -> Key {
         description: "Größe 'quoted' \u{0}".to_owned(),
         created_at: UnixTime::from_ms(1_767_472_867_123),
         deletion_at: None,
+        rotation: None,
         policy: Arc::new(parse_policy(&open_policy())),
         materials: vec![material(rand::random()), material(rand::random())],
     }
@@ -111,10 +112,11 @@ async fn what_was_stored_is_there_after_opening_again() {
     for identifier in [identifier(&key), KeyIdentifier::Alias(alias("alias/a"))] {
         let found = store.find_key(&identifier).await.unwrap().unwrap();
         // Exhaustive, so that a new field is looked at here.
-        let Key { id, arn, state, description, created_at, deletion_at, policy, materials } = &found.key;
+        let Key { id, arn, state, description, created_at, deletion_at, rotation, policy, materials } =
+            &found.key;
         assert_eq!((*id, arn, *state), (key.id, &key.arn, KeyState::Enabled));
         assert_eq!((description, *created_at), (&key.description, key.created_at));
-        assert_eq!(*deletion_at, None);
+        assert_eq!((*deletion_at, *rotation), (None, None));
         assert_eq!(policy.text(), key.policy.text());
         assert_eq!(*materials, key.materials);
         assert_eq!(found.key.current_material(), key.materials.last());

@@ -149,6 +149,7 @@ impl Stages {
             description: String::new(),
             created_at: document.now,
             deletion_at: None,
+            rotation: None,
             policy: Arc::new(KeyPolicy::parse(&policy).unwrap()),
             materials: Vec::new(),
         };

@@ -17,10 +17,11 @@ use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, EnableKey,
-    Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, Invocation,
-    ListKeyPolicies, ListKeyRotations, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt,
-    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription, delete_due_keys,
+    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey,
+    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus, Housekeeping,
+    Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation, OperationError, PutKeyPolicy,
+    ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -49,12 +50,12 @@ impl Api {
         Self { broker, audit, clock, configured_trust_anchors }
     }
 
-    /// Destroys the keys whose waiting period has passed; see [`delete_due_keys`].
+    /// Does what is due to keys by itself; see [`keep_house`].
     ///
     /// # Errors
-    /// As [`delete_due_keys`].
-    pub async fn delete_due_keys(&self) -> Result<usize, OperationError> {
-        delete_due_keys(&self.broker, &self.audit, (self.clock)(), &self.configured_trust_anchors).await
+    /// As [`keep_house`].
+    pub async fn keep_house(&self) -> Result<Housekeeping, OperationError> {
+        keep_house(&self.broker, &self.audit, (self.clock)(), &self.configured_trust_anchors).await
     }
 
     /// Answers one request: carries it out, records it, and only then shows the result.
@@ -110,7 +111,9 @@ impl Api {
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
             DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
+            DisableKeyRotation::NAME => self.run::<DisableKeyRotation>(&members, &invocation, event).await,
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
+            EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
             GenerateDataKeyWithoutPlaintext::NAME => {
@@ -118,6 +121,9 @@ impl Api {
             }
             GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
             GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
+            GetKeyRotationStatus::NAME => {
+                self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
+            }
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,

@@ -99,9 +99,9 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
-        let deleting = tokio::spawn(delete_due_keys(Arc::clone(&api)));
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
         server.run(api, shutdown).await;
-        deleting.abort();
+        housekeeping.abort();
         tracing::info!("drained and stopped");
         Ok(())
     }
@@ -122,13 +122,13 @@ impl Serve {
     }
 }
 
-/// Looks from time to time whether the waiting period of a key has passed. A key is out of use from the moment that its
-/// deletion is scheduled, so nothing hangs on the minute.
-async fn delete_due_keys(api: Arc<Api>) {
+/// Looks from time to time whether a key's deletion or rotation is due. Both are a matter of days, so nothing hangs on the
+/// minute.
+async fn keep_house(api: Arc<Api>) {
     const PERIOD: Duration = Duration::from_secs(60);
     loop {
-        if let Err(error) = api.delete_due_keys().await {
-            tracing::error!(%error, "keys whose waiting period has passed could not be destroyed; trying again");
+        if let Err(error) = api.keep_house().await {
+            tracing::error!(%error, "keys that are due could not be deleted or rotated; trying again");
         }
         tokio::time::sleep(PERIOD).await;
     }

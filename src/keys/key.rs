@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::key_identifier::{KeyArn, KeyId};
 use super::material::{KeyMaterialId, WrappedKeyMaterial};
@@ -7,6 +8,8 @@ use crate::time::UnixTime;
 
 /// Characters of a description at most (KMS API reference, *CreateKey*, `Description`).
 pub const MAX_DESCRIPTION_LEN: usize = 8192;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A KMS key with everything that a decision about it needs. Its material stays wrapped.
 #[derive(Clone, Debug)]
@@ -23,10 +26,28 @@ pub struct Key {
     pub created_at: UnixTime,
     /// From when on it may be destroyed, while it is pending deletion.
     pub deletion_at: Option<UnixTime>,
+    /// Whether and when it is rotated by itself.
+    pub rotation: Option<AutomaticRotation>,
     /// Who may use it for what.
     pub policy: Arc<KeyPolicy>,
     /// Every version of its material, the current one last; never empty.
     pub materials: Vec<WrappedKeyMaterial>,
+}
+
+/// A key's rotation by itself (KMS developer guide, *Enable automatic key rotation*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutomaticRotation {
+    /// Days between two rotations, 90 to 2,560.
+    pub period_days: u32,
+    /// From when on the next is due.
+    pub next_at: UnixTime,
+}
+
+impl AutomaticRotation {
+    /// One that is due for the first time a whole period after `now`.
+    pub fn starting(now: UnixTime, period_days: u32) -> Self {
+        Self { period_days, next_at: now.saturating_add(DAY * period_days) }
+    }
 }
 
 /// A key's state (KMS developer guide, *Key states*).

@@ -21,7 +21,25 @@ pub struct KeyMaterial {
 pub struct WrappedKeyMaterial {
     id: KeyMaterialId,
     wrapped: Vec<u8>,
-    rotated_at: Option<UnixTime>,
+    rotation: Option<Rotation>,
+}
+
+/// How a version of a key's material became the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// When.
+    pub date: UnixTime,
+    /// At whose word.
+    pub kind: RotationKind,
+}
+
+/// At whose word a key was rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationKind {
+    /// Somebody asked for it.
+    OnDemand,
+    /// Its period had passed.
+    Automatic,
 }
 
 impl KeyMaterial {
@@ -60,17 +78,17 @@ impl KeyMaterial {
 impl WrappedKeyMaterial {
     /// What a root key made of the material `id`.
     pub fn new(id: KeyMaterialId, wrapped: Vec<u8>) -> Self {
-        Self { id, wrapped, rotated_at: None }
+        Self { id, wrapped, rotation: None }
     }
 
-    /// The same, become the key's current material by a rotation.
-    pub fn rotated_at(self, time: UnixTime) -> Self {
-        Self { rotated_at: Some(time), ..self }
+    /// The same, become the key's current material by `rotation`.
+    pub fn by(self, rotation: Rotation) -> Self {
+        Self { rotation: Some(rotation), ..self }
     }
 
-    /// When a rotation made it the current material; `None` of a key's first.
-    pub fn rotation_date(&self) -> Option<UnixTime> {
-        self.rotated_at
+    /// The rotation that made it the current material; `None` of a key's first.
+    pub fn rotation(&self) -> Option<Rotation> {
+        self.rotation
     }
 
     /// Which version it is.
@@ -81,6 +99,21 @@ impl WrappedKeyMaterial {
     /// The wrapped bytes.
     pub fn wrapped(&self) -> &[u8] {
         &self.wrapped
+    }
+}
+
+impl RotationKind {
+    /// The name that KMS gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OnDemand => "ON_DEMAND",
+            Self::Automatic => "AUTOMATIC",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::OnDemand, Self::Automatic].into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -68,10 +68,8 @@ impl Operation for ListKeyRotations {
         event: &mut AuditEvent,
     ) -> Result<ListKeyRotationsResponse, OperationError> {
         let key = &self.key.authorized("kms:ListKeyRotations", broker, invocation, event).await?.key;
-        let mut rest = key
-            .materials
-            .iter()
-            .filter(|material| self.with_first_material || material.rotation_date().is_some());
+        let mut rest =
+            key.materials.iter().filter(|material| self.with_first_material || material.rotation().is_some());
         if let Some(marker) = &self.marker {
             rest.find(|material| material.id().to_string() == *marker)
                 .ok_or(OperationError::InvalidMarker)?;
@@ -91,8 +89,8 @@ impl Rotation {
             key_id: key.id.to_string(),
             key_material_id: material.id().to_string(),
             key_material_state: if is_current { "CURRENT" } else { "NON_CURRENT" },
-            rotation_date: material.rotation_date().map(super::members::as_date),
-            rotation_type: material.rotation_date().map(|_| "ON_DEMAND"),
+            rotation_date: material.rotation().map(|rotation| super::members::as_date(rotation.date)),
+            rotation_type: material.rotation().map(|rotation| rotation.kind.name()),
         }
     }
 }

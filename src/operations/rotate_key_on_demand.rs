@@ -7,6 +7,7 @@ use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
+use crate::keys::{Rotation, RotationKind, WrappedKeyMaterial};
 use crate::root_key::wrap_new_material;
 
 /// Rotations on demand of one key at most (KMS developer guide, *Perform on-demand key rotation*).
@@ -46,12 +47,19 @@ impl Operation for RotateKeyOnDemand {
     ) -> Result<RotateKeyOnDemandResponse, OperationError> {
         let key = &self.key.authorized("kms:RotateKeyOnDemand", broker, invocation, event).await?.key;
         key.require_enabled()?;
-        let rotations = key.materials.iter().filter(|material| material.rotation_date().is_some()).count();
+        let on_demand = |rotation: Rotation| rotation.kind == RotationKind::OnDemand;
+        let rotations = key
+            .materials
+            .iter()
+            .filter_map(WrappedKeyMaterial::rotation)
+            .filter(|one| on_demand(*one))
+            .count();
         if rotations >= MAX_ON_DEMAND_ROTATIONS {
             return Err(OperationError::TooManyRotations { limit: MAX_ON_DEMAND_ROTATIONS });
         }
-        let material = wrap_new_material(broker.root_key(), key.id).await?.rotated_at(invocation.now);
-        broker.store().add_material(key.id, &material).await?;
+        let rotation = Rotation { date: invocation.now, kind: RotationKind::OnDemand };
+        let material = wrap_new_material(broker.root_key(), key.id).await?.by(rotation);
+        broker.store().add_material(key.id, &material, None).await?;
         event.explain("keyMaterialId", material.id().to_string());
         Ok(RotateKeyOnDemandResponse { key_id: key.id.to_string() })
     }

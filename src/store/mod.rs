@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
+use crate::keys::{AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
 use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
 
@@ -60,8 +60,20 @@ pub trait Store: Send + Sync {
     /// Enables or disables a key. Yields false, and nothing is changed, where it is pending deletion.
     async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError>;
 
-    /// Makes new material the key's current one.
-    async fn add_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<(), StoreError>;
+    /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
+    /// neither.
+    async fn add_material(
+        &self,
+        key: KeyId,
+        material: &WrappedKeyMaterial,
+        next: Option<AutomaticRotation>,
+    ) -> Result<(), StoreError>;
+
+    /// Says whether and when a key is rotated by itself.
+    async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError>;
+
+    /// Up to 1,000 enabled keys whose rotation is due at `now`.
+    async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
 
     /// Puts a key into the state pending deletion. Yields false, and nothing is changed, where it is already.
     async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError>;

@@ -47,11 +47,11 @@ async fn a_scheduled_key_is_out_of_use_and_can_be_spared() {
 
     // A moment before its time nothing happens to it.
     stage.broker.set_clock(UnixTime::from_ms(after_days(7).as_ms() - 1));
-    assert_eq!(stage.broker.delete_due_keys().await, 0);
+    assert_eq!(stage.broker.keep_house().await.deleted, 0);
     let spared = stage.client.call("CancelKeyDeletion", &key).await.members();
     assert_eq!(spared, json!({"KeyId": stage.key.arn}));
     stage.broker.set_clock(after_days(8));
-    assert_eq!(stage.broker.delete_due_keys().await, 0);
+    assert_eq!(stage.broker.keep_house().await.deleted, 0);
     let described = stage.client.call("DescribeKey", &key).await.members();
     assert_eq!(described["KeyMetadata"]["KeyState"], "Disabled");
     assert!(!names(&described["KeyMetadata"]).contains(&"DeletionDate"));
@@ -73,8 +73,8 @@ async fn a_key_whose_window_has_passed_is_gone_with_all_it_sealed() {
     assert!(stage.broker.files_hold(&wrapped));
 
     stage.broker.set_clock(after_days(30));
-    assert_eq!(stage.broker.delete_due_keys().await, 1);
-    assert_eq!(stage.broker.delete_due_keys().await, 0);
+    assert_eq!(stage.broker.keep_house().await.deleted, 1);
+    assert_eq!(stage.broker.keep_house().await.deleted, 0);
     let record = stage.broker.audit_records().pop().unwrap();
     assert_eq!(
         [&record["eventName"], &record["eventType"], &record["userIdentity"]["type"], &record["readOnly"]],

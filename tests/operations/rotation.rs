@@ -1,8 +1,11 @@
 //! Rotation: new material seals, older material opens what it sealed.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Stage, changed};
+use crate::broker::NOW;
 
 impl Stage {
     async fn rotations(&mut self, changes: Value) -> super::Answer {
@@ -93,4 +96,76 @@ async fn a_disabled_key_is_not_rotated() {
         stage.client.call("RotateKeyOnDemand", &key).await.refusal(),
         format!("400 DisabledException: {} is disabled.", stage.key.arn)
     );
+}
+
+#[tokio::test]
+async fn a_key_is_rotated_by_itself_when_its_period_has_passed() {
+    let mut stage = Stage::set().await;
+    let arn = stage.key.arn.clone();
+    let key = json!({"KeyId": arn});
+    let (blob, _) = stage.sealed(json!({})).await;
+    let status = stage.client.call("GetKeyRotationStatus", &key).await.members();
+    assert_eq!(status, json!({"KeyId": arn, "KeyRotationEnabled": false}));
+
+    let enable = json!({"KeyId": arn, "RotationPeriodInDays": 90});
+    assert_eq!(stage.client.call("EnableKeyRotation", &enable).await.members(), json!({}));
+    let after_days = |days: u64| NOW.saturating_add(Duration::from_secs(days * 86_400));
+    let expected = |next: u64| {
+        json!({
+            "KeyId": arn, "KeyRotationEnabled": true, "RotationPeriodInDays": 90,
+            "NextRotationDate": after_days(next).as_secs() as f64,
+        })
+    };
+    assert_eq!(stage.client.call("GetKeyRotationStatus", &key).await.members(), expected(90));
+    stage.broker.set_clock(after_days(89));
+    assert_eq!(stage.broker.keep_house().await.rotated, 0);
+
+    // A disabled key is not rotated; when it is enabled again, what was missed is made up for.
+    stage.client.call("DisableKey", &key).await.members();
+    stage.broker.set_clock(after_days(95));
+    assert_eq!(stage.broker.keep_house().await.rotated, 0);
+    stage.client.call("EnableKey", &key).await.members();
+    assert_eq!(stage.broker.keep_house().await.rotated, 1);
+    let record = stage.broker.audit_records().pop().unwrap();
+    assert_eq!(
+        [&record["eventName"], &record["eventType"], &record["resources"][0]["ARN"]],
+        [&json!("RotateKey"), &json!("AwsServiceEvent"), &json!(arn)]
+    );
+    assert_eq!(stage.broker.keep_house().await.rotated, 0);
+    assert_eq!(stage.client.call("GetKeyRotationStatus", &key).await.members(), expected(185));
+    let rotations = stage.rotations(json!({})).await.members()["Rotations"].clone();
+    assert_eq!(rotations.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&rotations[0]["RotationType"], &rotations[0]["RotationDate"]),
+        (&json!("AUTOMATIC"), &json!(after_days(95).as_secs() as f64))
+    );
+    // The clock stands elsewhere now, and so must the enclave's document.
+    stage.decrypt(&blob, json!({})).await.members();
+
+    stage.client.call("ScheduleKeyDeletion", &key).await.members();
+    let status = stage.client.call("GetKeyRotationStatus", &key).await.members();
+    assert_eq!(status["KeyRotationEnabled"], false);
+    stage.client.call("CancelKeyDeletion", &key).await.members();
+    assert_eq!(stage.client.call("GetKeyRotationStatus", &key).await.members(), expected(185));
+    let refusal = stage.client.call("DisableKeyRotation", &key).await.refusal();
+    assert_eq!(refusal, format!("400 DisabledException: {arn} is disabled."));
+    stage.client.call("EnableKey", &key).await.members();
+    stage.client.call("DisableKeyRotation", &key).await.members();
+    stage.broker.set_clock(after_days(400));
+    assert_eq!(stage.broker.keep_house().await.rotated, 0);
+    let status = stage.client.call("GetKeyRotationStatus", &key).await.members();
+    assert_eq!(status, json!({"KeyId": arn, "KeyRotationEnabled": false}));
+}
+
+#[tokio::test]
+async fn the_rotation_period_is_that_of_the_model() {
+    let mut stage = Stage::set().await;
+    for (days, rule) in [(89, "greater than or equal to 90"), (2561, "less than or equal to 2560")] {
+        let members = json!({"KeyId": stage.key.arn, "RotationPeriodInDays": days});
+        let refusal = stage.client.call("EnableKeyRotation", &members).await.refusal();
+        assert!(refusal.starts_with("400 ValidationException: ") && refusal.ends_with(rule), "{refusal}");
+    }
+    stage.client.call("EnableKeyRotation", &json!({"KeyId": stage.key.arn})).await.members();
+    let status = stage.client.call("GetKeyRotationStatus", &json!({"KeyId": stage.key.arn})).await.members();
+    assert_eq!(status["RotationPeriodInDays"], 365);
 }

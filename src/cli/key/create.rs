@@ -87,6 +87,7 @@ async fn new_key(
         description,
         created_at,
         deletion_at: None,
+        rotation: None,
         policy: Arc::new(policy),
         materials: vec![material],
     })

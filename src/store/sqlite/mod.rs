@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::query::Query;
+use sqlx::query::{Query, QueryScalar};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Sqlite, SqlitePool};
 
-use self::row::{column, credential, ms, optional_time_column, time_column, wrapped_material};
+use self::row::{
+    automatic_rotation, column, credential, ms, optional_time_column, time_column, wrapped_material,
+};
 use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{AliasName, Key, KeyId, KeyIdentifier, KeyState, Realm, WrappedKeyMaterial};
+use crate::keys::{
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyState, Realm, WrappedKeyMaterial,
+};
 use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
 
@@ -141,6 +145,15 @@ impl SqliteStore {
         Ok(true)
     }
 
+    async fn ids(
+        &self,
+        query: QueryScalar<'_, Sqlite, String, SqliteArguments>,
+        doing: &'static str,
+    ) -> Result<Vec<KeyId>, StoreError> {
+        let ids = query.fetch_all(&self.pool).await.map_err(while_doing(doing))?;
+        ids.iter().map(|id| id.parse().map_err(|error| corrupt("key id", error))).collect()
+    }
+
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
         // A panic while the lock is held leaves at worst an entry out.
         look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
@@ -177,7 +190,8 @@ impl SqliteStore {
         let state: String = column(row, "state")?;
         let policy: String = column(row, "policy")?;
         let materials = sqlx::query(
-            "SELECT material_id, wrapped, rotated_at_ms FROM key_materials WHERE key_id = ? ORDER BY version",
+            "SELECT material_id, wrapped, rotated_at_ms, rotation_type FROM key_materials \
+             WHERE key_id = ? ORDER BY version",
         )
         .bind(&id_text)
         .fetch_all(&mut **observer)
@@ -196,6 +210,7 @@ impl SqliteStore {
             description: column(row, "description")?,
             created_at: time_column(row, "created_at_ms")?,
             deletion_at: optional_time_column(row, "deletion_at_ms")?,
+            rotation: automatic_rotation(row)?,
             policy: Arc::new(KeyPolicy::parse(&policy).map_err(|error| corrupt("key policy", error))?),
             materials: materials.iter().map(wrapped_material).collect::<Result<_, _>>()?,
         };
@@ -339,17 +354,56 @@ impl Store for SqliteStore {
         self.change(update, "enabling or disabling a key").await
     }
 
-    async fn add_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<(), StoreError> {
-        let insert = sqlx::query(
-            "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms) \
-             SELECT key_id, max(version) + 1, ?, ?, ? FROM key_materials WHERE key_id = ? GROUP BY key_id",
+    async fn add_material(
+        &self,
+        key: KeyId,
+        material: &WrappedKeyMaterial,
+        next: Option<AutomaticRotation>,
+    ) -> Result<(), StoreError> {
+        let doing = while_doing("adding key material");
+        let key_id = key.to_string();
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(doing)?;
+        let added = sqlx::query(
+            "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms, rotation_type) \
+             SELECT key_id, max(version) + 1, ?, ?, ?, ? FROM key_materials WHERE key_id = ? GROUP BY key_id",
         )
         .bind(material.id().as_bytes().as_slice())
         .bind(material.wrapped())
-        .bind(material.rotation_date().map(ms))
-        .bind(key.to_string());
-        let is_there = self.change(insert, "adding key material").await?;
+        .bind(material.rotation().map(|rotation| ms(rotation.date)))
+        .bind(material.rotation().map(|rotation| rotation.kind.name()))
+        .bind(&key_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(doing)?;
+        if added.rows_affected() != 1 {
+            return Err(StoreError::NoSuchKey(key));
+        }
+        if let Some(next) = next {
+            sqlx::query("UPDATE keys SET next_rotation_at_ms = ? WHERE key_id = ?")
+                .bind(ms(next.next_at))
+                .bind(&key_id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(doing)?;
+        }
+        transaction.commit().await.map_err(doing)?;
+        self.let_readers_notice().await;
+        Ok(())
+    }
+
+    async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError> {
+        let update =
+            sqlx::query("UPDATE keys SET rotation_period_days = ?, next_rotation_at_ms = ? WHERE key_id = ?")
+                .bind(rotation.map(|rotation| rotation.period_days))
+                .bind(rotation.map(|rotation| ms(rotation.next_at)))
+                .bind(key.to_string());
+        let is_there = self.change(update, "changing the automatic rotation").await?;
         is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
+    }
+
+    async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError> {
+        let due = "SELECT key_id FROM keys WHERE state = 'Enabled' AND next_rotation_at_ms <= ? LIMIT 1000";
+        self.ids(sqlx::query_scalar(due).bind(ms(now)), "looking for keys to rotate").await
     }
 
     async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError> {
@@ -372,14 +426,9 @@ impl Store for SqliteStore {
     }
 
     async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT key_id FROM keys WHERE state = 'PendingDeletion' AND deletion_at_ms <= ? LIMIT 1000",
-        )
-        .bind(ms(now))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(while_doing("looking for keys to delete"))?;
-        ids.iter().map(|id| id.parse().map_err(|error| corrupt("key id", error))).collect()
+        let due =
+            "SELECT key_id FROM keys WHERE state = 'PendingDeletion' AND deletion_at_ms <= ? LIMIT 1000";
+        self.ids(sqlx::query_scalar(due).bind(ms(now)), "looking for keys to delete").await
     }
 
     async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError> {

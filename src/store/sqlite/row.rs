@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite};
 
 use super::{corrupt, while_doing};
-use crate::keys::{KeyMaterialId, WrappedKeyMaterial};
+use crate::keys::{AutomaticRotation, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial};
 use crate::policy::PrincipalArn;
 use crate::store::{Credential, StoreError};
 use crate::time::UnixTime;
@@ -33,10 +33,15 @@ pub(super) fn wrapped_material(row: &SqliteRow) -> Result<WrappedKeyMaterial, St
     let id: [u8; 32] =
         id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
     let material = WrappedKeyMaterial::new(KeyMaterialId::from_bytes(id), column(row, "wrapped")?);
-    Ok(match optional_time_column(row, "rotated_at_ms")? {
-        Some(time) => material.rotated_at(time),
-        None => material,
-    })
+    let Some(date) = optional_time_column(row, "rotated_at_ms")? else { return Ok(material) };
+    let kind: String = column(row, "rotation_type")?;
+    let kind = RotationKind::from_name(&kind).ok_or_else(|| corrupt("rotation type", kind))?;
+    Ok(material.by(Rotation { date, kind }))
+}
+
+pub(super) fn automatic_rotation(row: &SqliteRow) -> Result<Option<AutomaticRotation>, StoreError> {
+    let Some(next_at) = optional_time_column(row, "next_rotation_at_ms")? else { return Ok(None) };
+    Ok(Some(AutomaticRotation { period_days: column(row, "rotation_period_days")?, next_at }))
 }
 
 pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>

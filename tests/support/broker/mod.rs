@@ -19,7 +19,7 @@ use nitro_key_broker::audit::AuditLog;
 use nitro_key_broker::keys::{
     AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
 };
-use nitro_key_broker::operations::Broker;
+use nitro_key_broker::operations::{Broker, Housekeeping};
 use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
 use nitro_key_broker::server::{Limits, ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
@@ -155,8 +155,8 @@ impl TestBroker {
     }
 
     /// What the running broker does from time to time.
-    pub async fn delete_due_keys(&self) -> usize {
-        self.api.delete_due_keys().await.unwrap()
+    pub async fn keep_house(&self) -> Housekeeping {
+        self.api.keep_house().await.unwrap()
     }
 
     pub fn store(&self) -> &SqliteStore {
@@ -208,6 +208,7 @@ impl TestBroker {
             description: String::new(),
             created_at: self.now(),
             deletion_at: None,
+            rotation: None,
             policy: Arc::new(parse_policy(policy)),
             materials: vec![WrappedKeyMaterial::new(KeyMaterialId::from_bytes(material_id), wrapped)],
         };

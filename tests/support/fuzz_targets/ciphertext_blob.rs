@@ -37,6 +37,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         description: String::new(),
         created_at: UnixTime::from_ms(0),
         deletion_at: None,
+        rotation: None,
         policy: Arc::new(KeyPolicy::parse(policy).unwrap()),
         materials: Vec::new(),
     };

@@ -3,10 +3,10 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, EnableKey, Encrypt,
-    GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, ListKeyPolicies,
-    ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion,
-    UpdateAlias, UpdateKeyDescription,
+    CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
+    EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom,
+    GetKeyPolicy, GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy,
+    ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription,
 };
 use serde_json::Value;
 
@@ -24,12 +24,15 @@ pub fn run(input: &[u8]) {
             check_operation::<DeleteAlias>(&json, &other_form);
             check_operation::<DescribeKey>(&json, &other_form);
             check_operation::<DisableKey>(&json, &other_form);
+            check_operation::<DisableKeyRotation>(&json, &other_form);
             check_operation::<EnableKey>(&json, &other_form);
+            check_operation::<EnableKeyRotation>(&json, &other_form);
             check_operation::<Encrypt>(&json, &other_form);
             check_operation::<GenerateDataKey>(&json, &other_form);
             check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateRandom>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
+            check_operation::<GetKeyRotationStatus>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
             check_operation::<ListKeyRotations>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);

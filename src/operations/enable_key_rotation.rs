@@ -1,0 +1,49 @@
+use serde_json::{Value, json};
+
+use super::broker::Broker;
+use super::error::OperationError;
+use super::managed_key::{ManagedKey, NoMembers};
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+use crate::keys::AutomaticRotation;
+
+/// `RotationPeriodInDays` unless the request says otherwise (KMS API reference, *EnableKeyRotation*).
+const DEFAULT_PERIOD_DAYS: i64 = 365;
+
+/// A key rotated by itself from now on, each time that a period has passed (KMS API reference, *EnableKeyRotation*).
+pub struct EnableKeyRotation {
+    key: ManagedKey,
+    period_days: u32,
+}
+
+impl Operation for EnableKeyRotation {
+    const NAME: &'static str = "EnableKeyRotation";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        let key = ManagedKey::parse(members)?;
+        let days = members.integer("RotationPeriodInDays", 90..=2560)?.unwrap_or(DEFAULT_PERIOD_DAYS);
+        Ok(Self { key, period_days: u32::try_from(days).unwrap_or(u32::MAX) })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        let mut parameters = self.key.audit_parameters();
+        parameters.insert("rotationPeriodInDays".to_owned(), json!(self.period_days));
+        Value::Object(parameters)
+    }
+
+    async fn run(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<NoMembers, OperationError> {
+        let key = &self.key.authorized("kms:EnableKeyRotation", broker, invocation, event).await?.key;
+        key.require_enabled()?;
+        let rotation = AutomaticRotation::starting(invocation.now, self.period_days);
+        broker.store().set_rotation(key.id, Some(rotation)).await?;
+        Ok(NoMembers {})
+    }
+}
