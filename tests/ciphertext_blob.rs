@@ -285,6 +285,7 @@ impl Stage {
             request_alias: None,
             recipient: None,
             encryption_context: &EncryptionContext::default(),
+            data_key_pair_spec: None,
             source_ip: None,
             secure_transport: false,
             now: UnixTime::from_ms(0),

@@ -93,6 +93,13 @@ async fn no_key_leaves_the_broker_in_the_clear() {
             .await;
         assert_eq!(enclave.open(&tap(&mut wire, answer).members()), own);
 
+        let pair = json!({"KeyId": key.arn, "KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": context});
+        let answer = client.call("GenerateDataKeyPair", &attested(pair.clone())).await;
+        let members = tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "private key", bytes: enclave.open(&members) });
+        // The scalar of an EC key, wherever else it might stand (RFC 5915 section 3, in PKCS#8).
+        secrets.push(Secret { what: "scalar", bytes: enclave.open(&members)[36..68].to_vec() });
+
         let random = json!({"NumberOfBytes": 32});
         let answer = client.call("GenerateRandom", &attested(random.clone())).await;
         let members = tap(&mut wire, answer).members();
@@ -113,6 +120,10 @@ async fn no_key_leaves_the_broker_in_the_clear() {
             ("GenerateDataKey", with(ask.clone(), "Recipient", recipient(b"no document"))),
             ("GenerateDataKey", with(ask, "Recipient", enclave.recipient(old))),
             ("GenerateDataKey", attested(json!({"KeyId": key.arn, "KeySpec": "AES_256", "DryRun": true}))),
+            ("GenerateDataKeyPair", pair.clone()),
+            ("GenerateDataKeyPair", with(pair.clone(), "Recipient", stranger.recipient(now))),
+            ("GenerateDataKeyPair", attested(with(pair.clone(), "DryRun", json!(true)))),
+            ("GenerateDataKeyPairWithoutPlaintext", pair),
             ("GenerateRandom", random.clone()),
             ("GenerateRandom", with(random.clone(), "Recipient", recipient(&forged))),
             ("GenerateRandom", with(random.clone(), "Recipient", recipient(b"no document"))),
@@ -150,7 +161,7 @@ async fn no_key_leaves_the_broker_in_the_clear() {
     secrets.push(Secret { what: "root key", bytes: root_key });
     secrets.push(Secret { what: "secret access key", bytes: credential.secret.into_bytes() });
     secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
-    assert_eq!(secrets.len(), 37);
+    assert_eq!(secrets.len(), 53);
 
     let mut tapped = wire;
     for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {

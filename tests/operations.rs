@@ -19,6 +19,8 @@ mod aliases;
 mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
+#[path = "operations/data_key_pairs.rs"]
+mod data_key_pairs;
 #[path = "operations/deletion.rs"]
 mod deletion;
 #[path = "operations/dry_run.rs"]

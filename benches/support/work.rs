@@ -172,6 +172,7 @@ impl Stages {
             request_alias: None,
             recipient: Some(&recipient),
             encryption_context: &context,
+            data_key_pair_spec: None,
             source_ip: None,
             secure_transport: false,
             now: self.document.now,

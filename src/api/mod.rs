@@ -18,10 +18,11 @@ use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
     Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey,
-    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey,
-    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus, Housekeeping,
-    Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation, OperationError, PutKeyPolicy,
-    ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription, keep_house,
+    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
+    GetKeyRotationStatus, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
+    OperationError, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
+    UpdateKeyDescription, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -116,6 +117,10 @@ impl Api {
             EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
+            GenerateDataKeyPair::NAME => self.run::<GenerateDataKeyPair>(&members, &invocation, event).await,
+            GenerateDataKeyPairWithoutPlaintext::NAME => {
+                self.run::<GenerateDataKeyPairWithoutPlaintext>(&members, &invocation, event).await
+            }
             GenerateDataKeyWithoutPlaintext::NAME => {
                 self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
             }

@@ -6,6 +6,7 @@
 
 mod ciphertext_blob;
 mod data_key;
+mod data_key_pair;
 mod key;
 mod key_identifier;
 mod material;
@@ -13,6 +14,7 @@ mod recipient_envelope;
 
 pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
 pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
+pub use data_key_pair::{DATA_KEY_PAIR_SPECS, DataKeyPair};
 pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN};
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,

@@ -43,6 +43,8 @@ pub(super) struct Access<'a> {
     pub(super) named_as: Option<&'a KeyIdentifier>,
     pub(super) recipient: Option<&'a AttestedRecipient>,
     pub(super) encryption_context: &'a EncryptionContext,
+    /// The spec of the data key pair that is asked for.
+    pub(super) data_key_pair_spec: Option<&'static str>,
 }
 
 impl Broker {
@@ -179,6 +181,7 @@ impl Broker {
             request_alias,
             recipient: access.recipient,
             encryption_context: access.encryption_context,
+            data_key_pair_spec: access.data_key_pair_spec,
             source_ip: invocation.source_ip,
             secure_transport: invocation.secure_transport,
             now: invocation.now,

@@ -104,6 +104,7 @@ impl Operation for Decrypt {
             named_as: named.as_ref(),
             recipient: Some(&attested),
             encryption_context: &self.encryption_context,
+            data_key_pair_spec: None,
         };
         let permit = broker.authorize(&access, invocation, event)?;
         let Some(blob) = blob else { return Err(OperationError::DryRun) };

@@ -87,6 +87,7 @@ impl Operation for Encrypt {
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
             encryption_context: &self.encryption_context,
+            data_key_pair_spec: None,
         };
         let permit = broker.authorize(&access, invocation, event)?;
         if self.dry_run {

@@ -59,6 +59,7 @@ impl Operation for GenerateDataKey {
             named_as: Some(&identifier),
             recipient: Some(&attested),
             encryption_context: &self.request.encryption_context,
+            data_key_pair_spec: None,
         };
         let permit = broker.authorize(&access, invocation, event)?;
         self.request.end_dry_run()?;

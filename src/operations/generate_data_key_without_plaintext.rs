@@ -54,6 +54,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
             encryption_context: context,
+            data_key_pair_spec: None,
         };
         let permit = broker.authorize(&access, invocation, event)?;
         self.request.end_dry_run()?;

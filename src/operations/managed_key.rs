@@ -103,5 +103,12 @@ pub(super) fn authorize_entry(
 /// What a policy is asked where neither an enclave nor an encryption context has a part.
 pub(super) fn access_without_data<'a>(action: &'static str, entry: &'a KeyEntry) -> Access<'a> {
     static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
-    Access { action, entry, named_as: None, recipient: None, encryption_context: &NO_CONTEXT }
+    Access {
+        action,
+        entry,
+        named_as: None,
+        recipient: None,
+        encryption_context: &NO_CONTEXT,
+        data_key_pair_spec: None,
+    }
 }

@@ -129,6 +129,7 @@ impl Operation for ReEncrypt {
             named_as: source_name.as_ref(),
             recipient: attested.as_ref(),
             encryption_context: &self.source.encryption_context,
+            data_key_pair_spec: None,
         };
         let may_open = broker.authorize(&from, invocation, event)?;
         let to = Access {
@@ -137,6 +138,7 @@ impl Operation for ReEncrypt {
             named_as: Some(&destination_name),
             recipient: attested.as_ref(),
             encryption_context: &self.destination.encryption_context,
+            data_key_pair_spec: None,
         };
         let may_seal = broker.authorize(&to, invocation, event)?;
 

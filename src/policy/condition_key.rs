@@ -12,13 +12,14 @@ const ENCRYPTION_CONTEXT_PREFIX: &str = "kms:EncryptionContext:";
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 13] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 14] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
     ("kms:KeySpec", ConditionKey::KeySpec),
     ("kms:KeyUsage", ConditionKey::KeyUsage),
     ("kms:KeyOrigin", ConditionKey::KeyOrigin),
+    ("kms:DataKeyPairSpec", ConditionKey::DataKeyPairSpec),
     ("kms:RequestAlias", ConditionKey::RequestAlias),
     ("kms:ResourceAliases", ConditionKey::ResourceAliases),
     ("kms:EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm),
@@ -47,6 +48,8 @@ pub enum ConditionKey {
     KeyUsage,
     /// `kms:KeyOrigin`: the origin of the key material, such as `AWS_KMS`.
     KeyOrigin,
+    /// `kms:DataKeyPairSpec`: the spec of the key pair that the request asks for, such as `ECC_NIST_P256`.
+    DataKeyPairSpec,
     /// `kms:RequestAlias`: the alias by which the request names the key, as `alias/NAME`.
     RequestAlias,
     /// `kms:ResourceAliases`: the aliases of the key, as `alias/NAME`; several values.
@@ -118,6 +121,7 @@ impl ConditionKey {
             | Self::KeySpec
             | Self::KeyUsage
             | Self::KeyOrigin
+            | Self::DataKeyPairSpec
             | Self::RequestAlias
             | Self::ResourceAliases
             | Self::EncryptionAlgorithm => ValueType::String,
@@ -175,6 +179,7 @@ impl ConditionKey {
             | Self::KeySpec
             | Self::KeyUsage
             | Self::KeyOrigin
+            | Self::DataKeyPairSpec
             | Self::EncryptionAlgorithm => None,
         }
     }

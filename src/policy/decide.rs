@@ -27,6 +27,8 @@ pub struct Question<'q> {
     pub recipient: Option<&'q AttestedRecipient>,
     /// The request's encryption context.
     pub encryption_context: &'q EncryptionContext,
+    /// The spec of the data key pair that is asked for.
+    pub data_key_pair_spec: Option<&'q str>,
     /// Where the request came from, on a transport that has addresses.
     pub source_ip: Option<IpAddr>,
     /// Whether the transport was TLS.
@@ -143,6 +145,7 @@ impl RequestContext for Question<'_> {
             }
             ConditionKey::KeyUsage => ContextValues::text("ENCRYPT_DECRYPT"),
             ConditionKey::KeyOrigin => ContextValues::text("AWS_KMS"),
+            ConditionKey::DataKeyPairSpec => optional_text(self.data_key_pair_spec),
             ConditionKey::RequestAlias => optional_text(self.request_alias),
             ConditionKey::ResourceAliases => {
                 ContextValues::texts(self.resource_aliases.iter().map(String::as_str))

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import subprocess
 import unittest
 
 import setting
@@ -70,6 +71,28 @@ class ReEncrypt(unittest.TestCase):
             SIGNED.re_encrypt(CiphertextBlob=answer["CiphertextBlob"], DestinationKeyId=KEY)
 
 
+class GenerateDataKeyPair(unittest.TestCase):
+    def test_a_pair_whose_private_key_only_the_enclave_reads(self):
+        answer = members(
+            SIGNED.generate_data_key_pair(KeyId=KEY, KeyPairSpec="ECC_NIST_P256", Recipient=recipient())
+        )
+        self.assertEqual(
+            set(answer),
+            {"CiphertextForRecipient", "KeyId", "KeyPairSpec", "PrivateKeyCiphertextBlob", "PublicKey"},
+        )
+        private_key = open_envelope(answer["CiphertextForRecipient"])
+        command = ["openssl", "pkey", "-inform", "DER", "-pubout", "-outform", "DER"]
+        public_key = subprocess.run(command, input=private_key, capture_output=True, check=True).stdout
+        self.assertEqual(public_key, answer["PublicKey"])
+        decrypted = SIGNED.decrypt(CiphertextBlob=answer["PrivateKeyCiphertextBlob"], Recipient=recipient())
+        self.assertEqual(open_envelope(decrypted["CiphertextForRecipient"]), private_key)
+
+    def test_a_pair_for_later(self):
+        answer = members(SIGNED.generate_data_key_pair_without_plaintext(KeyId=KEY, KeyPairSpec="RSA_2048"))
+        output = SIGNED.meta.service_model.operation_model("GenerateDataKeyPairWithoutPlaintext").output_shape
+        self.assertEqual(set(answer), set(output.members))
+
+
 class GenerateRandom(unittest.TestCase):
     def test_random_bytes_for_the_enclave(self):
         answer = members(SIGNED.generate_random(NumberOfBytes=100, Recipient=recipient()))
@@ -122,6 +145,12 @@ class Management(unittest.TestCase):
         self.assertEqual([rotation["KeyMaterialState"] for rotation in rotations], ["NON_CURRENT", "CURRENT"])
         self.assertIsInstance(rotations[1]["RotationDate"], datetime.datetime)
         self.assertEqual(open_envelope(decrypt()["CiphertextForRecipient"]), data_key)
+        self.assertFalse(SIGNED.get_key_rotation_status(KeyId=mortal)["KeyRotationEnabled"])
+        SIGNED.enable_key_rotation(KeyId=mortal, RotationPeriodInDays=180)
+        status = members(SIGNED.get_key_rotation_status(KeyId=mortal))
+        self.assertEqual((status["KeyRotationEnabled"], status["RotationPeriodInDays"]), (True, 180))
+        self.assertIsInstance(status["NextRotationDate"], datetime.datetime)
+        SIGNED.disable_key_rotation(KeyId=mortal)
 
         SIGNED.disable_key(KeyId=mortal)
         with self.assertRaises(SIGNED.exceptions.DisabledException):

@@ -50,6 +50,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         request_alias: None,
         recipient: None,
         encryption_context: &context,
+        data_key_pair_spec: None,
         source_ip: None,
         secure_transport: false,
         now: UnixTime::from_ms(0),

@@ -4,9 +4,10 @@ use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
     CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
-    EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom,
-    GetKeyPolicy, GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy,
-    ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription,
+    EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
+    GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
+    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription,
 };
 use serde_json::Value;
 
@@ -29,6 +30,8 @@ pub fn run(input: &[u8]) {
             check_operation::<EnableKeyRotation>(&json, &other_form);
             check_operation::<Encrypt>(&json, &other_form);
             check_operation::<GenerateDataKey>(&json, &other_form);
+            check_operation::<GenerateDataKeyPair>(&json, &other_form);
+            check_operation::<GenerateDataKeyPairWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateRandom>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
