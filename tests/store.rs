@@ -21,7 +21,8 @@ use broker::enclave::Enclave;
 use broker::{ACCOUNT, NOW, REGION, TestBroker, TestKey, open_policy, parse_policy, policy_on_pcr0};
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::keys::{
-    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, Rotation,
+    RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
 use nitro_key_broker::policy::PrincipalArn;
@@ -29,7 +30,9 @@ use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
 use nitro_key_broker::store::{Credential, SqliteStore, Store, StoreError};
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
-use sqlx::Row;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Row, SqliteConnection};
 use tempfile::TempDir;
 
 struct File {
@@ -330,4 +333,74 @@ async fn a_broken_policy_in_the_database_releases_nothing() {
 
 fn request(key: &TestKey, enclave: &Enclave) -> serde_json::Value {
     json!({"KeyId": key.arn, "KeySpec": "AES_256", "Recipient": enclave.recipient(NOW)})
+}
+
+/// A store of the first schema, as the broker made it before keys could be rotated and deleted over the API.
+#[tokio::test]
+async fn a_store_of_an_older_schema_is_brought_up_to_date() {
+    let file = File::new();
+    let options = SqliteConnectOptions::new().filename(file.path()).create_if_missing(true);
+    let mut old = SqliteConnection::connect_with(&options).await.unwrap();
+    let all = sqlx::migrate!("src/store/sqlite/migrations");
+    let first = Migrator { migrations: vec![all.iter().next().unwrap().clone()].into(), ..Migrator::DEFAULT };
+    first.run(&mut old).await.unwrap();
+    let key = key();
+    for sql in [
+        format!("INSERT INTO realm VALUES (1, '{REGION}', '{ACCOUNT}', x'00')"),
+        format!(
+            "INSERT INTO keys VALUES ('{}', 'Enabled', 'old', 1767472867123, '{}')",
+            key.id,
+            key.policy.text()
+        ),
+        format!("INSERT INTO key_materials VALUES ('{}', 1, x'{}', x'010203')", key.id, "ab".repeat(32)),
+    ] {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+
+    let store = file.open().await;
+    let found = store.find_key(&identifier(&key)).await.unwrap().unwrap();
+    assert_eq!((found.key.deletion_at, found.key.rotation), (None, None));
+    assert_eq!(found.key.materials[0].rotation(), None);
+    let rotation = Rotation { date: NOW, kind: RotationKind::Automatic };
+    let material = WrappedKeyMaterial::new(KeyMaterialId::from_bytes([7; 32]), vec![4]).by(rotation);
+    let next = AutomaticRotation::starting(NOW, 90);
+    store.set_rotation(key.id, Some(AutomaticRotation { period_days: 90, next_at: NOW })).await.unwrap();
+    assert_eq!(store.keys_to_rotate(NOW).await.unwrap(), [key.id]);
+    store.add_material(key.id, &material, Some(next)).await.unwrap();
+    assert_eq!(store.keys_to_rotate(NOW).await.unwrap(), []);
+    let found = store.find_key(&identifier(&key)).await.unwrap().unwrap();
+    assert_eq!(found.key.rotation, Some(next));
+    assert_eq!(found.key.current_material(), Some(&material));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_changed() {
+    let file = File::new();
+    let store = file.create().await;
+    let nobody = KeyId::from_random_bytes(rand::random());
+    let material = WrappedKeyMaterial::new(KeyMaterialId::from_bytes([7; 32]), vec![4]);
+    for error in [
+        store.set_description(nobody, "").await.unwrap_err(),
+        store.set_rotation(nobody, None).await.unwrap_err(),
+        store.add_material(nobody, &material, None).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody), "{error}");
+    }
+    for error in [
+        store.delete_alias(&alias("alias/none")).await.unwrap_err(),
+        store.update_alias(&alias("alias/none"), nobody).await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, StoreError::NoSuchAlias(name) if name.as_str() == "alias/none"), "{error}");
+    }
+    assert!(!store.schedule_deletion(nobody, NOW).await.unwrap());
+    assert!(!store.cancel_deletion(nobody).await.unwrap());
+    assert!(!store.delete_key(nobody, NOW).await.unwrap());
+    // An alias is not pointed to where there is nothing.
+    let key = key();
+    store.insert_key(&key).await.unwrap();
+    store.insert_alias(&alias("alias/app"), key.id, NOW).await.unwrap();
+    assert!(store.update_alias(&alias("alias/app"), nobody).await.is_err());
+    let found = store.find_key(&KeyIdentifier::Alias(alias("alias/app"))).await.unwrap().unwrap();
+    assert_eq!(found.key.id, key.id);
 }

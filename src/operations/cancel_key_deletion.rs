@@ -31,7 +31,7 @@ impl Operation for CancelKeyDeletion {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

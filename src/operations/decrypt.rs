@@ -1,6 +1,7 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
@@ -62,21 +63,13 @@ impl Operation for Decrypt {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = serde_json::Map::new();
-        parameters.insert("encryptionAlgorithm".to_owned(), json!(self.encryption_algorithm.name()));
-        if let Some(key_id) = &self.key_id {
-            parameters.insert("keyId".to_owned(), json!(key_id));
-        }
-        if !self.encryption_context.is_empty() {
-            parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
-        }
-        if let Some(recipient) = &self.recipient {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        if self.dry_run {
-            parameters.insert("dryRun".to_owned(), json!(true));
-        }
-        Value::Object(parameters)
+        AuditParameters::new()
+            .with("encryptionAlgorithm", self.encryption_algorithm.name())
+            .with_optional("keyId", self.key_id.as_deref())
+            .with_context("encryptionContext", &self.encryption_context)
+            .with_recipient(self.recipient.as_ref())
+            .with_dry_run(self.dry_run)
+            .into_value()
     }
 
     async fn run(

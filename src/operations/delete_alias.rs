@@ -1,6 +1,7 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::alias;
+use super::audit_parameters::AuditParameters;
 use super::broker::Broker;
 use super::error::OperationError;
 use super::managed_key::{NoMembers, authorize_entry};
@@ -23,7 +24,7 @@ impl Operation for DeleteAlias {
     }
 
     fn audit_parameters(&self) -> Value {
-        json!({"aliasName": self.alias_name})
+        AuditParameters::new().with("aliasName", &self.alias_name).into_value()
     }
 
     async fn run(

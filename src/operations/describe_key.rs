@@ -31,7 +31,7 @@ impl Operation for DescribeKey {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

@@ -22,7 +22,7 @@ impl Operation for DisableKeyRotation {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

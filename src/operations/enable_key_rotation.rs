@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
@@ -29,9 +29,7 @@ impl Operation for EnableKeyRotation {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = self.key.audit_parameters();
-        parameters.insert("rotationPeriodInDays".to_owned(), json!(self.period_days));
-        Value::Object(parameters)
+        self.key.audit_parameters().with("rotationPeriodInDays", self.period_days).into_value()
     }
 
     async fn run(

@@ -1,6 +1,7 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
@@ -114,22 +115,15 @@ impl DataKeyRequest {
     }
 
     pub(super) fn audit_parameters(&self, recipient: Option<&Recipient>) -> Value {
-        let mut parameters = serde_json::Map::new();
-        parameters.insert("keyId".to_owned(), json!(self.key_id));
+        let parameters = AuditParameters::new().with("keyId", &self.key_id);
         match self.size {
-            Size::Spec(name) => parameters.insert("keySpec".to_owned(), json!(name)),
-            Size::Bytes => parameters.insert("numberOfBytes".to_owned(), json!(self.length)),
-        };
-        if !self.encryption_context.is_empty() {
-            parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
+            Size::Spec(name) => parameters.with("keySpec", name),
+            Size::Bytes => parameters.with("numberOfBytes", self.length),
         }
-        if let Some(recipient) = recipient {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        if self.dry_run {
-            parameters.insert("dryRun".to_owned(), json!(true));
-        }
-        Value::Object(parameters)
+        .with_context("encryptionContext", &self.encryption_context)
+        .with_recipient(recipient)
+        .with_dry_run(self.dry_run)
+        .into_value()
     }
 
     /// The key that is named, in a state that allows its use.

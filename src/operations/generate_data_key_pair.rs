@@ -1,6 +1,7 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
@@ -110,19 +111,13 @@ impl DataKeyPairRequest {
     }
 
     pub(super) fn audit_parameters(&self) -> Value {
-        let mut parameters = serde_json::Map::new();
-        parameters.insert("keyId".to_owned(), json!(self.key_id));
-        parameters.insert("keyPairSpec".to_owned(), json!(self.spec.0));
-        if !self.encryption_context.is_empty() {
-            parameters.insert("encryptionContext".to_owned(), json!(self.encryption_context));
-        }
-        if let Some(recipient) = &self.recipient {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        if self.dry_run {
-            parameters.insert("dryRun".to_owned(), json!(true));
-        }
-        Value::Object(parameters)
+        AuditParameters::new()
+            .with("keyId", &self.key_id)
+            .with("keyPairSpec", self.spec.0)
+            .with_context("encryptionContext", &self.encryption_context)
+            .with_recipient(self.recipient.as_ref())
+            .with_dry_run(self.dry_run)
+            .into_value()
     }
 
     /// Makes the key pair once the key's policy allows `action`.

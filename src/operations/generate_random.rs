@@ -1,6 +1,7 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::audit_parameters::AuditParameters;
 use super::broker::Broker;
 use super::error::OperationError;
 use super::members::{MemberError, Members};
@@ -40,12 +41,10 @@ impl Operation for GenerateRandom {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = serde_json::Map::new();
-        parameters.insert("numberOfBytes".to_owned(), json!(self.length));
-        if let Some(recipient) = &self.recipient {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        Value::Object(parameters)
+        AuditParameters::new()
+            .with("numberOfBytes", self.length)
+            .with_recipient(self.recipient.as_ref())
+            .into_value()
     }
 
     async fn run(

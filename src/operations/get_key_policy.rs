@@ -32,7 +32,7 @@ impl Operation for GetKeyPolicy {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

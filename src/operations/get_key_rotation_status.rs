@@ -36,7 +36,7 @@ impl Operation for GetKeyRotationStatus {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

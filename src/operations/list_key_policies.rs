@@ -35,7 +35,7 @@ impl Operation for ListKeyPolicies {
     }
 
     fn audit_parameters(&self) -> Value {
-        Value::Object(self.key.audit_parameters())
+        self.key.audit_parameters().into_value()
     }
 
     async fn run(

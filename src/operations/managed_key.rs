@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::Invocation;
+use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
@@ -36,8 +36,8 @@ impl ManagedKey {
         &self.key_id
     }
 
-    pub(super) fn audit_parameters(&self) -> serde_json::Map<String, Value> {
-        serde_json::Map::from_iter([("keyId".to_owned(), json!(self.key_id))])
+    pub(super) fn audit_parameters(&self) -> AuditParameters {
+        AuditParameters::new().with("keyId", &self.key_id)
     }
 
     /// The key, in whatever state, once its policy allows `action`. Named by id or ARN.

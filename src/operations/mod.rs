@@ -2,6 +2,7 @@
 //! its story once, from the typed request to the response.
 
 mod alias;
+mod audit_parameters;
 mod broker;
 mod cancel_key_deletion;
 mod create_alias;

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
@@ -36,13 +36,13 @@ impl Operation for PutKeyPolicy {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = self.key.audit_parameters();
-        parameters.insert("policyName".to_owned(), json!(self.policy_name));
-        parameters.insert("bypassPolicyLockoutSafetyCheck".to_owned(), json!(self.bypasses_lockout_check));
-        if self.policy.len() <= MAX_POLICY_BYTES {
-            parameters.insert("policy".to_owned(), json!(self.policy));
-        }
-        Value::Object(parameters)
+        let policy = Some(&self.policy).filter(|policy| policy.len() <= MAX_POLICY_BYTES);
+        self.key
+            .audit_parameters()
+            .with("policyName", &self.policy_name)
+            .with("bypassPolicyLockoutSafetyCheck", self.bypasses_lockout_check)
+            .with_optional("policy", policy)
+            .into_value()
     }
 
     async fn run(

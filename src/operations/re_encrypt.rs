@@ -1,6 +1,7 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
@@ -83,25 +84,16 @@ impl Operation for ReEncrypt {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = serde_json::Map::new();
-        if let Some(key_id) = &self.source_key_id {
-            parameters.insert("sourceKeyId".to_owned(), json!(key_id));
-        }
-        parameters.insert("destinationKeyId".to_owned(), json!(self.destination_key_id));
-        for (prefix, side) in [("source", &self.source), ("destination", &self.destination)] {
-            let mut insert = |name: &str, value| parameters.insert(format!("{prefix}{name}"), value);
-            insert("EncryptionAlgorithm", json!(side.encryption_algorithm.name()));
-            if !side.encryption_context.is_empty() {
-                insert("EncryptionContext", json!(side.encryption_context));
-            }
-        }
-        if let Some(recipient) = &self.recipient {
-            parameters.insert("recipient".to_owned(), recipient.audit_parameters());
-        }
-        if self.dry_run {
-            parameters.insert("dryRun".to_owned(), json!(true));
-        }
-        Value::Object(parameters)
+        AuditParameters::new()
+            .with_optional("sourceKeyId", self.source_key_id.as_deref())
+            .with("sourceEncryptionAlgorithm", self.source.encryption_algorithm.name())
+            .with_context("sourceEncryptionContext", &self.source.encryption_context)
+            .with("destinationKeyId", &self.destination_key_id)
+            .with("destinationEncryptionAlgorithm", self.destination.encryption_algorithm.name())
+            .with_context("destinationEncryptionContext", &self.destination.encryption_context)
+            .with_recipient(self.recipient.as_ref())
+            .with_dry_run(self.dry_run)
+            .into_value()
     }
 
     async fn run(

@@ -1,5 +1,3 @@
-use serde_json::{Value, json};
-
 use super::Invocation;
 use super::broker::Broker;
 use super::error::OperationError;
@@ -27,10 +25,6 @@ impl Recipient {
         algorithm.ok_or_else(|| recipient.missing("KeyEncryptionAlgorithm"))?;
         let document = document.ok_or_else(|| recipient.missing("AttestationDocument"))?;
         Ok(Some(Self { attestation_document: document }))
-    }
-
-    pub(super) fn audit_parameters(&self) -> Value {
-        json!({"keyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"})
     }
 
     /// The enclave behind it, its evidence verified completely and its key fit to encrypt to.

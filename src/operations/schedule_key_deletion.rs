@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
@@ -45,9 +45,7 @@ impl Operation for ScheduleKeyDeletion {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = self.key.audit_parameters();
-        parameters.insert("pendingWindowInDays".to_owned(), json!(self.window_days));
-        Value::Object(parameters)
+        self.key.audit_parameters().with("pendingWindowInDays", self.window_days).into_value()
     }
 
     async fn run(

@@ -1,6 +1,7 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::alias;
+use super::audit_parameters::AuditParameters;
 use super::broker::Broker;
 use super::error::OperationError;
 use super::managed_key::{ManagedKey, NoMembers, authorize_entry};
@@ -27,7 +28,10 @@ impl Operation for UpdateAlias {
     }
 
     fn audit_parameters(&self) -> Value {
-        json!({"aliasName": self.alias_name, "targetKeyId": self.target.as_sent()})
+        AuditParameters::new()
+            .with("aliasName", &self.alias_name)
+            .with("targetKeyId", self.target.as_sent())
+            .into_value()
     }
 
     async fn run(

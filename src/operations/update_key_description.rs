@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
@@ -27,9 +27,7 @@ impl Operation for UpdateKeyDescription {
     }
 
     fn audit_parameters(&self) -> Value {
-        let mut parameters = self.key.audit_parameters();
-        parameters.insert("description".to_owned(), json!(self.description));
-        Value::Object(parameters)
+        self.key.audit_parameters().with("description", &self.description).into_value()
     }
 
     async fn run(
