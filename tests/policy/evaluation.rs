@@ -217,7 +217,7 @@ fn documented_examples() {
                 .replace("<96 digits>", PCR0)
         })
         .collect();
-    let [one_image, rollout, signed, only_attested] = examples.as_slice() else {
+    let [one_image, rollout, signed, only_attested, administered] = examples.as_slice() else {
         panic!("{}", examples.len())
     };
     let worker = principal("arn:aws:sts::111122223333:assumed-role/worker/one");
@@ -243,4 +243,21 @@ fn documented_examples() {
     assert!(!allows(only_attested, &worker, "kms:Decrypt", &Context::default()));
     assert!(!allows(only_attested, &worker, "kms:Decrypt", &attested(OTHER_PCR0)));
     assert!(allows(only_attested, &worker, "kms:Decrypt", &attested(PCR0)));
+
+    let administrator = principal("arn:aws:iam::111122223333:role/key-admin");
+    let management = [
+        "kms:PutKeyPolicy",
+        "kms:DisableKeyRotation",
+        "kms:DeleteAlias",
+        "kms:ScheduleKeyDeletion",
+        "kms:GetKeyPolicy",
+    ];
+    for action in management {
+        assert!(allows(administered, &administrator, action, &Context::default()), "{action}");
+        assert!(!allows(administered, &Caller::Anonymous, action, &attested(PCR0)), "{action}");
+    }
+    for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
+        assert!(allows(administered, &Caller::Anonymous, action, &attested(PCR0)));
+        assert!(!allows(administered, &administrator, action, &Context::default()));
+    }
 }
