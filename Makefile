@@ -51,7 +51,7 @@ peers:
 	cd differential && CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/differential cargo build --release --locked
 
 .PHONY: mutants
-mutants: $(TOOLS)/bin/cargo-mutants | prerequisites ## Break a module in every way and see that a test fails (MODULE=cose, …; hours for all)
+mutants: $(TOOLS)/bin/cargo-mutants | prerequisites ## Break a module in every way and see that a test fails (MODULE=cose, SHARD=0/4, …; hours for all)
 	@scripts/mutants $(MODULE)
 
 $(TOOLS)/bin/cargo-mutants: | prerequisites

@@ -249,6 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn any_form_is_taken_apart_to_be_looked_at() {
+        let unprotected = [0xa1, 0x01, 0x38, 0x22];
+        let encoded = encode(&[0xd1], &[0xa0], &unprotected, b"payload", b"signature");
+        let parts = Sign1Parts::parse(&encoded).unwrap();
+        let expected = Sign1Parts {
+            tag: Some(17),
+            protected: &[0xa0],
+            unprotected: &unprotected,
+            payload: b"payload",
+            signature: b"signature",
+        };
+        assert_eq!(parts, expected);
+        assert!(!parts.is_es384());
+        assert!(Sign1Parts { protected: &PROTECTED_ES384, ..parts }.is_es384());
+        assert_eq!(Sign1Parts::parse(&[0x80]), Err(CoseError::ArrayLength { actual: 0 }));
+    }
+
+    #[test]
     fn closes_what_the_format_leaves_open() {
         let signature = [1; 96];
         let es256 = encode(&[], &[0xa1, 0x01, 0x26], &[0xa0], b"p", &signature);

@@ -21,9 +21,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mint::{Document, vectors};
-use nitro_key_broker::attestation::{self, Requirements, Step, TrustAnchors, VerifiedEvidence, Verifier};
+use mint::key::Key;
+use mint::recipient::{F4, rsa_spki};
+use mint::{Document, INSTANCE_ID, MODULE_ID, REGION, vectors};
+use nitro_key_broker::attestation::{
+    self, Requirements, Step, TrustAnchors, UnverifiedDocument, VerifiedEvidence, Verifier,
+};
 use nitro_key_broker::time::UnixTime;
+use nitro_key_broker::x509::CertificateSummary;
 use serde::Deserialize;
 use serde_cbor::Value;
 use x509_parser::extensions::ParsedExtension;
@@ -190,6 +195,18 @@ fn a_root_that_is_not_der_is_no_anchor() {
     }
 }
 
+/// What an extension that nobody looks at holds is not looked at either (RFC 5280 section 4.2).
+#[test]
+fn an_unknown_extension_may_hold_any_octets() {
+    let mut document = Document::genuine(vectors::NOW_MS);
+    let mut extension = mint::certificate::unknown_extension(false);
+    extension.value = b"no DER".to_vec();
+    document.chain.leaf.certificate.set_extension(extension);
+    let root = anchors(&folder().join("root.pem"));
+    let now = UnixTime::from_ms(vectors::NOW_MS);
+    attestation::verify(&document.mint(), &root, now, &Requirements::default()).unwrap();
+}
+
 /// A memoised path ends with its first certificate, however long it is remembered.
 #[test]
 fn a_remembered_path_expires() {
@@ -212,6 +229,95 @@ fn no_minted_document_leads_to_the_aws_root() {
         let result = attestation::verify(&vector.document, &aws, vector.now(), &Requirements::default());
         assert!(result.is_err(), "{}", vector.name);
     }
+}
+
+/// Claims are shown whoever made them, also where a document contradicts itself.
+#[test]
+fn a_document_that_contradicts_itself_is_shown() {
+    let claims = |edit: fn(&mut Document)| {
+        let mut document = Document::genuine(vectors::NOW_MS);
+        edit(&mut document);
+        let bytes = document.mint();
+        let claims = UnverifiedDocument::parse(&bytes).unwrap();
+        (
+            claims.instance_id_matches_pcr4(),
+            claims.region(),
+            claims.envelope().tag,
+            claims.envelope().is_es384(),
+        )
+    };
+    let region = || Some(REGION.to_owned());
+    assert_eq!(claims(|_| ()), (Some(true), region(), None, true));
+    let other_instance = claims(|d| d.payload.set_pcr(4, &[4; 48]));
+    assert_eq!(other_instance, (Some(false), region(), None, true));
+    assert_eq!(claims(|d| d.payload.pcrs_mut().truncate(3)), (None, region(), None, true));
+    let other_module = claims(|d| d.payload.set("module_id", mint::cbor::text("i-0-enc0")));
+    assert_eq!(other_module, (Some(false), None, None, true));
+    let other_envelope = claims(|d| {
+        d.tags = vec![17];
+        d.protected = vec![0xa1, 0x01, 0x26];
+    });
+    assert_eq!(other_envelope, (Some(true), region(), Some(17), false));
+}
+
+#[test]
+fn whatever_stands_in_public_key_is_described() {
+    for (public_key, expected) in [
+        (rsa_spki(2048, F4), "RSA, 2048 bits, exponent 65537"),
+        (rsa_spki(2047, F4), "RSA, 2047 bits, exponent 65537"),
+        (rsa_spki(2048, &[0x7f; 9]), "RSA, 2048 bits, exponent of more than 64 bits"),
+        (Key::p384("any").spki(), "SubjectPublicKeyInfo of algorithm 1.2.840.10045.2.1 1.3.132.0.34"),
+        ([rsa_spki(2048, F4), vec![0]].concat(), "295 bytes that are no SubjectPublicKeyInfo"),
+        (b"-----BEGIN PUBLIC KEY-----\n".to_vec(), "PEM text"),
+        (vec![7; 32], "32 bytes that are no SubjectPublicKeyInfo"),
+    ] {
+        let bytes = Document::with_public_key(vectors::NOW_MS, &public_key).mint();
+        assert_eq!(UnverifiedDocument::parse(&bytes).unwrap().public_key_kind().to_string(), expected);
+    }
+    let bytes = Document::genuine(vectors::NOW_MS).mint();
+    assert_eq!(UnverifiedDocument::parse(&bytes).unwrap().public_key_kind().to_string(), "none");
+}
+
+#[test]
+fn each_certificate_is_summed_up() {
+    let bytes = Document::genuine(vectors::NOW_MS).mint();
+    let document = UnverifiedDocument::parse(&bytes).unwrap();
+    let shown: Vec<String> = document
+        .certificates()
+        .map(|(position, der)| {
+            let CertificateSummary { subject, common_name, is_ca, path_len, key_usage, .. } =
+                CertificateSummary::parse(der).unwrap();
+            assert!(subject.contains(&format!("CN={}", common_name.unwrap())), "{subject}");
+            format!(
+                "{position}: {subject}, CA {is_ca}, pathlen {path_len:?}, {}",
+                key_usage.unwrap().join(" ")
+            )
+        })
+        .collect();
+    let authority = "digitalSignature keyCertSign cRLSign";
+    let machine = "C=US, ST=Washington, L=Seattle, O=Amazon, OU=AWS";
+    let expected = [
+        format!(
+            "cabundle[0]: C=US, O=Amazon, OU=AWS, CN=aws.nitro-enclaves, CA true, pathlen None, {authority}"
+        ),
+        format!(
+            "cabundle[1]: C=US, O=Amazon, OU=AWS, CN=1c2d3e4f5a6b7c8d.{REGION}.aws.nitro-enclaves, CA true, \
+             pathlen Some(2), {authority}"
+        ),
+        format!(
+            "cabundle[2]: CN=9f8e7d6c5b4a3f2e.zonal.{REGION}.aws.nitro-enclaves, OU=AWS, O=Amazon, C=US, ST=WA, \
+             L=Seattle, CA true, pathlen Some(1), {authority}"
+        ),
+        format!(
+            "cabundle[3]: {machine}, CN={INSTANCE_ID}.{REGION}.aws.nitro-enclaves, CA true, pathlen Some(0), \
+             keyCertSign"
+        ),
+        format!(
+            "certificate: {machine}, CN={MODULE_ID}.{REGION}.aws, CA false, pathlen None, \
+             digitalSignature nonRepudiation"
+        ),
+    ];
+    assert_eq!(shown, expected);
 }
 
 /// What the verifier could look at is the same in a minted chain and in those recorded since mid-2024.

@@ -18,8 +18,11 @@ use std::fs;
 use aws_nitro_enclaves_cose::CoseSign1;
 use aws_nitro_enclaves_cose::crypto::{Hash, MessageDigest, SignatureAlgorithm, SigningPublicKey};
 use aws_nitro_enclaves_cose::error::CoseError;
-use nitro_key_broker::attestation::{self, Requirements, Step, TrustAnchors, VerifiedEvidence};
+use nitro_key_broker::attestation::{
+    self, Requirements, Step, TrustAnchors, UnverifiedDocument, VerifiedEvidence,
+};
 use nitro_key_broker::time::UnixTime;
+use nitro_key_broker::x509::Position;
 use p384::ecdsa::signature::hazmat::PrehashVerifier;
 use p384::ecdsa::{Signature, VerifyingKey};
 use recorded::{Recorded, extra, in_repository, repository_path};
@@ -164,6 +167,41 @@ fn serde_cbor_reads_the_same_fields() {
     }
 }
 
+/// What [`UnverifiedDocument`] shows to people is what verification finds and what another decoder reads.
+#[test]
+fn a_genuine_document_claims_what_its_evidence_says() {
+    for document in all().iter().filter(|document| document.is_genuine()) {
+        let evidence = evidence(document);
+        let claims = UnverifiedDocument::parse(&document.bytes).unwrap();
+        assert_eq!(claims.module_id(), document.module_id);
+        assert_eq!(claims.instance_id(), evidence.instance_id());
+        assert_eq!(claims.instance_id_matches_pcr4(), Some(true), "{}", document.name);
+        assert_eq!(claims.region().as_ref(), Some(&document.region), "{}", document.name);
+        assert_eq!(claims.timestamp(), evidence.timestamp());
+        assert_eq!(claims.pcrs(), evidence.pcrs());
+        assert_eq!(claims.public_key(), evidence.public_key());
+        assert_eq!(claims.user_data(), evidence.user_data());
+        assert_eq!(claims.nonce(), evidence.nonce());
+        let recipient = evidence.recipient_key().map(|key| *key.spki_sha256());
+        assert_eq!(claims.recipient_spki_sha256().map_err(attestation::Error::RecipientKey), recipient);
+
+        let [protected, payload, signature] = byte_strings(document);
+        let envelope = claims.envelope();
+        assert_eq!(envelope.tag, (document.bytes[0] == 0xd2).then_some(18), "{}", document.name);
+        assert_eq!((envelope.protected, envelope.unprotected), (&protected[..], &[0xa0][..]));
+        assert_eq!((envelope.payload, envelope.signature), (&payload[..], &signature[..]));
+        assert!(envelope.is_es384(), "{}", document.name);
+
+        let Value::Map(fields) = serde_cbor::from_slice(&payload).unwrap() else { panic!("no map") };
+        let Value::Array(bundle) = &fields[&Value::Text("cabundle".to_owned())] else { panic!("no array") };
+        let leaf = (Position::Leaf, fields[&Value::Text("certificate".to_owned())].clone());
+        let bundle = bundle.iter().enumerate().map(|(index, der)| (Position::CaBundle(index), der.clone()));
+        let expected: Vec<(Position, Value)> = bundle.chain([leaf]).collect();
+        let shown = claims.certificates().map(|(position, der)| (position, Value::Bytes(der.to_vec())));
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "{}", document.name);
+    }
+}
+
 /// Another decoder and another curve implementation come to the same verdict on the signature alone.
 #[test]
 fn an_independent_verifier_agrees_on_every_signature() {
@@ -180,13 +218,20 @@ fn an_independent_verifier_agrees_on_every_signature() {
     }
 }
 
-/// The payload, by a decoder that is not the broker's.
 fn payload(document: &Recorded) -> Vec<u8> {
+    let [_, payload, _] = byte_strings(document);
+    payload
+}
+
+/// Protected header, payload and signature, by a decoder that is not the broker's.
+fn byte_strings(document: &Recorded) -> [Vec<u8>; 3] {
     let Value::Array(elements) = serde_cbor::from_slice(&document.bytes).unwrap() else { panic!("no array") };
-    let [Value::Bytes(_), Value::Map(_), Value::Bytes(payload), Value::Bytes(_)] = elements.as_slice() else {
+    let [Value::Bytes(protected), Value::Map(_), Value::Bytes(payload), Value::Bytes(signature)] =
+        elements.as_slice()
+    else {
         panic!("no COSE_Sign1")
     };
-    payload.clone()
+    [protected, payload, signature].map(Clone::clone)
 }
 
 struct RustCryptoHash;

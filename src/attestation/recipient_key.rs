@@ -164,3 +164,23 @@ impl fmt::Debug for RecipientKey {
         write!(f, "RecipientKey(spki sha256 {})", hex::encode(self.spki_sha256))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+
+    use super::RecipientKey;
+
+    #[test]
+    fn only_the_owner_of_the_key_opens_what_is_encrypted_to_it() {
+        let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+        let spki: PublicKeyX509Der<'_> = private.public_key().as_der().unwrap();
+        let key = RecipientKey::from_public_key(Some(spki.as_ref())).unwrap();
+        let ciphertext = key.encrypt(b"content-encryption key").unwrap();
+        let private = OaepPrivateDecryptingKey::new(private).unwrap();
+        let mut plaintext = vec![0; private.min_output_size()];
+        let opened = private.decrypt(&OAEP_SHA256_MGF1SHA256, &ciphertext, &mut plaintext, None).unwrap();
+        assert_eq!(opened, b"content-encryption key");
+    }
+}

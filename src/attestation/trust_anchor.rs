@@ -154,3 +154,45 @@ impl fmt::Display for TrustAnchor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{
+        AWS_NITRO_ENCLAVES_ROOT_G1_PEM, AWS_NITRO_ENCLAVES_ROOT_G1_SHA256, TrustAnchor, TrustAnchorError,
+        TrustAnchors,
+    };
+
+    #[test]
+    fn a_configured_root_is_told_from_that_of_aws() {
+        let path = Path::new("development/root.pem");
+        let anchors =
+            TrustAnchors::aws().unwrap().with_configured(AWS_NITRO_ENCLAVES_ROOT_G1_PEM, path).unwrap();
+        let digest = hex::encode(AWS_NITRO_ENCLAVES_ROOT_G1_SHA256);
+        let announced: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+        let configured = format!("CONFIGURED root development/root.pem (SHA-256 {digest})");
+        assert_eq!(announced, ["AWS Nitro Enclaves root G1".to_owned(), configured]);
+        let paths: Vec<_> = anchors.iter().map(TrustAnchor::configured_path).collect();
+        assert_eq!(paths, [None, Some(path)]);
+        let configured: Vec<_> = anchors.configured().map(TrustAnchor::configured_path).collect();
+        assert_eq!(configured, [Some(path)]);
+        assert!(anchors.iter().all(|anchor| anchor.sha256() == &AWS_NITRO_ENCLAVES_ROOT_G1_SHA256));
+    }
+
+    #[test]
+    fn a_file_is_exactly_one_certificate_or_no_anchor() {
+        let path = Path::new("root.pem");
+        let pem = std::str::from_utf8(AWS_NITRO_ENCLAVES_ROOT_G1_PEM).unwrap();
+        for (text, problem) in [
+            (String::new(), "no PEM block"),
+            (pem.repeat(2), "more than one PEM block"),
+            (pem.replace("CERTIFICATE", "PUBLIC KEY"), "the PEM block is no certificate"),
+        ] {
+            let error = TrustAnchors::only_configured(text.as_bytes(), path).unwrap_err();
+            let expected =
+                TrustAnchorError::NotOneCertificate { path: path.to_owned(), problem: problem.to_owned() };
+            assert_eq!(error, expected);
+        }
+    }
+}

@@ -191,6 +191,7 @@ mod tests {
             &[0x02, 0x01, 0x00],
             &[0x02, 0x02, 0x00, 0x80],
             &[0x02, 0x01, 0x80],
+            &[0x02, 0x02, 0xff, 0x7f],
             &[0x03, 0x01, 0x00],
             &[0x03, 0x02, 0x07, 0x80],
             &[0x05, 0x00],
@@ -204,6 +205,8 @@ mod tests {
         ] {
             assert_eq!(check(der), Ok(()), "{der:02x?}");
         }
+        // The least length that needs a byte of its own.
+        assert_eq!(check(&[&[0x04, 0x81, 0x80][..], &[0; 0x80]].concat()), Ok(()));
     }
 
     #[test]
@@ -231,6 +234,10 @@ mod tests {
             (&[0x10, 0x00], DerError::Tag { offset: 0, tag: 0x10 }),
             (&[0x24, 0x02, 0x04, 0x00], DerError::Tag { offset: 0, tag: 0x24 }),
             (&[0x1f, 0x81, 0x00, 0x00], DerError::Tag { offset: 0, tag: 0x1f }),
+            (
+                &[0x30, 0x06, 0x02, 0x01, 0x00, 0x05, 0x01, 0x00],
+                DerError::Content { offset: 5, type_name: "NULL" },
+            ),
             (&[0x30, 0x03, 0x05, 0x00], DerError::UnexpectedEnd { offset: 0 }),
             (&[0x30, 0x03, 0x02, 0x02, 0x01], DerError::UnexpectedEnd { offset: 2 }),
             (&[0x05, 0x00, 0x00], DerError::TrailingBytes { offset: 2, count: 1 }),

@@ -10,6 +10,7 @@
 )]
 
 mod conditions;
+mod decision;
 mod evaluation;
 mod properties;
 mod refused;

@@ -206,6 +206,13 @@ fn refused_conditions() {
         (
             "StringEquals",
             CONTEXT,
+            "false".into(),
+            format!("StringEquals.{CONTEXT}"),
+            wrong_type(strings, "a boolean"),
+        ),
+        (
+            "StringEquals",
+            CONTEXT,
             "[[\"a\"]]".into(),
             format!("StringEquals.{CONTEXT}[0]"),
             wrong_type(strings, "an array"),
@@ -357,6 +364,20 @@ fn refused_conditions() {
             never("one IP address in its shortest form (or the operator IpAddress)", "10.0.0.0/8"),
         ),
         (
+            "StringEquals",
+            "aws:SecureTransport",
+            quoted("TRUE"),
+            "StringEquals.aws:SecureTransport".into(),
+            never("true or false", "TRUE"),
+        ),
+        (
+            "StringEqualsIgnoreCase",
+            "aws:SecureTransport",
+            quoted("yes"),
+            "StringEqualsIgnoreCase.aws:SecureTransport".into(),
+            never("true or false", "yes"),
+        ),
+        (
             "ForAnyValue:StringLike",
             KEYS,
             quoted(&"?".repeat(2049)),
@@ -379,6 +400,29 @@ fn refused_conditions() {
             PolicyError { path: format!("Statement[1].Condition.{path}"), problem },
             "{policy}"
         );
+    }
+}
+
+/// What a request could hold is taken, whatever the operator.
+#[test]
+fn conditions_on_the_text_of_other_types_are_taken() {
+    let longest_pattern = "?".repeat(2048);
+    for (operator, key, value) in [
+        ("StringEquals", "aws:CurrentTime", "2026-01-03T20:41:07Z"),
+        ("StringEquals", "aws:SourceIp", "203.0.113.9"),
+        ("StringEquals", "aws:SourceIp", "2001:db8::1"),
+        ("StringEquals", "aws:SecureTransport", "false"),
+        ("StringEqualsIgnoreCase", "aws:SecureTransport", "TRUE"),
+        ("StringEquals", "kms:RequestAlias", "alias/app"),
+        ("StringEqualsIgnoreCase", "kms:RequestAlias", "ALIAS/app"),
+        ("StringEquals", "aws:PrincipalArn", "arn:aws:iam::111122223333:root"),
+        ("StringEquals", "kms:RecipientAttestation:PCR0", PCR0),
+        ("StringLike", CONTEXT, &longest_pattern),
+    ] {
+        let policy = document(&[statement("Deny", &condition(operator, key, &format!("{value:?}")))]);
+        if let Err(error) = KeyPolicy::parse(&policy) {
+            panic!("{operator} {key} {value}: {error}");
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Recorded {
     /// Absent where the index has no time for it.
     pub timestamp: Option<UnixTime>,
     pub module_id: String,
+    pub region: String,
     pub pcr_count: usize,
     pub nonzero_pcrs: Vec<u8>,
     /// Whether `public_key` is an RSA SubjectPublicKeyInfo.
@@ -53,6 +54,7 @@ pub fn in_repository() -> Vec<Recorded> {
                 UnixTime::parse_rfc3339(&entry["timestamp"].as_datetime().unwrap().to_string()).unwrap(),
             ),
             module_id: text(entry, "module_id"),
+            region: text(entry, "region"),
             pcr_count: entry["pcr_count"].as_integer().unwrap().try_into().unwrap(),
             nonzero_pcrs: entry["nonzero_pcrs"].clone().try_into().unwrap(),
             is_recipient: !text(entry, "recipient_key").is_empty(),
@@ -109,6 +111,7 @@ fn from_csv(row: &HashMap<String, String>, folder: &Path, refused: &HashMap<Stri
         expected: expected.to_owned(),
         timestamp: UnixTime::parse_rfc3339(&row["timestamp"]).ok(),
         module_id: row["module_id"].clone(),
+        region: row["region"].clone(),
         pcr_count: row["pcr_count"].parse().unwrap_or(0),
         nonzero_pcrs: nonzero_pcrs.split_terminator(", ").map(|index| index.parse().unwrap()).collect(),
         is_recipient: row["public_key"].contains(" SPKI RSA-"),

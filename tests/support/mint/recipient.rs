@@ -25,6 +25,11 @@ pub fn rsa_spki_with_even_modulus(bits: usize) -> Vec<u8> {
     spki(&[der::oid(RSA_ENCRYPTION), der::null()], &modulus, F4)
 }
 
+/// As [`rsa_spki`], with `parameters` where RFC 8017 appendix A.1 has NULL.
+pub fn rsa_spki_with_parameters(bits: usize, parameters: &[u8]) -> Vec<u8> {
+    spki(&[der::oid(RSA_ENCRYPTION), parameters.to_vec()], &modulus(bits), F4)
+}
+
 /// As [`rsa_spki`], for id-RSASSA-PSS: a key that may only sign (RFC 4055 §1.2).
 pub fn rsa_pss_spki(bits: usize) -> Vec<u8> {
     spki(&[der::oid(RSASSA_PSS)], &modulus(bits), F4)

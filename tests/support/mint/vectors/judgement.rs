@@ -2,7 +2,9 @@
 
 use super::super::cbor::{Cbor, bytes};
 use super::super::key::{Key, ORDER};
-use super::super::recipient::{F4, rsa_pss_spki, rsa_public_key, rsa_spki, rsa_spki_with_even_modulus};
+use super::super::recipient::{
+    F4, rsa_pss_spki, rsa_public_key, rsa_spki, rsa_spki_with_even_modulus, rsa_spki_with_parameters,
+};
 use super::{Layer, NOW_MS, Vector, refused};
 
 pub fn vectors() -> Vec<Vector> {
@@ -170,6 +172,24 @@ fn recipient_key() -> Vec<Vector> {
             &rsa_public_key(2048),
         ),
         holding("for_pss", "recipient_key_not_rsa", "A key that may only sign.", &rsa_pss_spki(2048)),
+        holding(
+            "without_parameters",
+            "recipient_key_not_rsa",
+            "rsaEncryption comes with NULL (RFC 8017 A.1): a second encoding of the key.",
+            &rsa_spki_with_parameters(2048, &[]),
+        ),
+        holding(
+            "with_other_parameters",
+            "recipient_key_not_rsa",
+            "An OCTET STRING in the place of NULL.",
+            &rsa_spki_with_parameters(2048, &[0x04, 0x00]),
+        ),
+        holding(
+            "with_null_of_one_byte",
+            "recipient_key_not_rsa",
+            "NULL has no content (X.690 8.8).",
+            &rsa_spki_with_parameters(2048, &[0x05, 0x01, 0x00]),
+        ),
         holding("trailing_byte", "recipient_key_not_rsa", "One byte follows the key.", &trailing),
         holding("rsa_1024", "recipient_key_modulus", "Within reach of factoring.", &rsa_spki(1024, F4)),
         holding("rsa_2047", "recipient_key_modulus", "A bit short.", &rsa_spki(2047, F4)),
