@@ -204,6 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn every_form_is_read_and_kept_as_written() {
+        for text in [
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/alice",
+            "arn:aws-cn:iam::111122223333:role/team/a/worker",
+            "arn:aws:sts::111122223333:assumed-role/worker/i-0abc",
+            "arn:aws:sts::111122223333:federated-user/alice",
+        ] {
+            assert_eq!(PrincipalArn::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
     fn other_forms_are_refused() {
         for (text, expected) in [
             ("", "an ARN of six segments separated by colons"),

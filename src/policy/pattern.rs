@@ -1,7 +1,5 @@
 //! The `*` and `?` wildcards of IAM policies.
 
-use std::fmt;
-
 /// Longest pattern taken in conditions and resources, in bytes: no identifier of KMS is longer (the model's `KeyIdType`).
 /// It bounds the price of a `?`.
 pub(super) const MAX_PATTERN_BYTES: usize = 2048;
@@ -58,12 +56,6 @@ impl Pattern {
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.source
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
     }
 }
 
