@@ -74,10 +74,13 @@ fn key() -> Key {
         state: KeyState::Enabled,
         description: "Größe 'quoted' \u{0}".to_owned(),
         created_at: UnixTime::from_ms(1_767_472_867_123),
-        deletion_at: None,
-        rotation: None,
+        deletion_at: Some(NOW),
+        rotation: Some(AutomaticRotation::starting(NOW, 90)),
         policy: Arc::new(parse_policy(&open_policy())),
-        materials: vec![material(rand::random()), material(rand::random())],
+        materials: vec![
+            material(rand::random()),
+            material(rand::random()).by(Rotation { date: NOW, kind: RotationKind::OnDemand }),
+        ],
     }
 }
 
@@ -119,7 +122,7 @@ async fn what_was_stored_is_there_after_opening_again() {
             &found.key;
         assert_eq!((*id, arn, *state), (key.id, &key.arn, KeyState::Enabled));
         assert_eq!((description, *created_at), (&key.description, key.created_at));
-        assert_eq!((*deletion_at, *rotation), (None, None));
+        assert_eq!((*deletion_at, *rotation), (key.deletion_at, key.rotation));
         assert_eq!(policy.text(), key.policy.text());
         assert_eq!(*materials, key.materials);
         assert_eq!(found.key.current_material(), key.materials.last());
@@ -388,8 +391,8 @@ async fn what_is_not_there_is_not_changed() {
         assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody), "{error}");
     }
     for error in [
-        store.delete_alias(&alias("alias/none")).await.unwrap_err(),
-        store.update_alias(&alias("alias/none"), nobody).await.unwrap_err(),
+        store.delete_alias(&alias("alias/none"), nobody).await.unwrap_err(),
+        store.update_alias(&alias("alias/none"), nobody, nobody).await.unwrap_err(),
     ] {
         assert!(matches!(&error, StoreError::NoSuchAlias(name) if name.as_str() == "alias/none"), "{error}");
     }
@@ -400,7 +403,10 @@ async fn what_is_not_there_is_not_changed() {
     let key = key();
     store.insert_key(&key).await.unwrap();
     store.insert_alias(&alias("alias/app"), key.id, NOW).await.unwrap();
-    assert!(store.update_alias(&alias("alias/app"), nobody).await.is_err());
+    assert!(store.update_alias(&alias("alias/app"), key.id, nobody).await.is_err());
+    // An alias that was moved meanwhile is not moved or taken away by the word of the key that it named before.
+    assert!(store.update_alias(&alias("alias/app"), nobody, key.id).await.is_err());
+    assert!(store.delete_alias(&alias("alias/app"), nobody).await.is_err());
     let found = store.find_key(&KeyIdentifier::Alias(alias("alias/app"))).await.unwrap().unwrap();
     assert_eq!(found.key.id, key.id);
 }

@@ -35,7 +35,7 @@ impl Operation for DeleteAlias {
     ) -> Result<NoMembers, OperationError> {
         let (name, entry) = alias::find(&self.alias_name, broker, event).await?;
         authorize_entry("kms:DeleteAlias", &entry, broker, invocation, event)?;
-        broker.store().delete_alias(&name).await?;
+        broker.store().delete_alias(&name, entry.key.id).await?;
         Ok(NoMembers {})
     }
 }

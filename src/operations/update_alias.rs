@@ -45,7 +45,7 @@ impl Operation for UpdateAlias {
         authorize_entry(ACTION, &current, broker, invocation, event)?;
         let target = self.target.authorized(ACTION, broker, invocation, event).await?;
         target.key.require_not_pending_deletion()?;
-        broker.store().update_alias(&name, target.key.id).await?;
+        broker.store().update_alias(&name, current.key.id, target.key.id).await?;
         Ok(NoMembers {})
     }
 }

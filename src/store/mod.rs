@@ -51,11 +51,11 @@ pub trait Store: Send + Sync {
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
 
-    /// Points an alias that is there to another key.
-    async fn update_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
+    /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
+    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
 
-    /// Takes an alias away.
-    async fn delete_alias(&self, name: &AliasName) -> Result<(), StoreError>;
+    /// Takes an alias of this key away. An alias that names something else by now is not there.
+    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
 
     /// Enables or disables a key. Yields false, and nothing is changed, where it is pending deletion.
     async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError>;

@@ -272,27 +272,37 @@ impl Store for SqliteStore {
 
     async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
         let doing = while_doing("adding a key");
+        // Exhaustive, so that a new field cannot be forgotten here.
+        let Key { id, arn: _, state, description, created_at, deletion_at, rotation, policy, materials } =
+            key;
         let mut transaction = self.pool.begin().await.map_err(doing)?;
-        let key_id = key.id.to_string();
+        let key_id = id.to_string();
         sqlx::query(
-            "INSERT INTO keys (key_id, state, description, created_at_ms, policy) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO keys (key_id, state, description, created_at_ms, deletion_at_ms, rotation_period_days, \
+             next_rotation_at_ms, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&key_id)
-        .bind(key.state.name())
-        .bind(&key.description)
-        .bind(ms(key.created_at))
-        .bind(key.policy.text())
+        .bind(state.name())
+        .bind(description)
+        .bind(ms(*created_at))
+        .bind(deletion_at.map(ms))
+        .bind(rotation.map(|rotation| rotation.period_days))
+        .bind(rotation.map(|rotation| ms(rotation.next_at)))
+        .bind(policy.text())
         .execute(&mut *transaction)
         .await
         .map_err(doing)?;
-        for (version, material) in (1_i64..).zip(&key.materials) {
+        for (version, material) in (1_i64..).zip(materials) {
             sqlx::query(
-                "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, ?, ?, ?)",
+                "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms, rotation_type) \
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )
             .bind(&key_id)
             .bind(version)
             .bind(material.id().as_bytes().as_slice())
             .bind(material.wrapped())
+            .bind(material.rotation().map(|rotation| ms(rotation.date)))
+            .bind(material.rotation().map(|rotation| rotation.kind.name()))
             .execute(&mut *transaction)
             .await
             .map_err(doing)?;
@@ -332,16 +342,19 @@ impl Store for SqliteStore {
         is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
     }
 
-    async fn update_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE aliases SET key_id = ? WHERE name = ?")
-            .bind(key.to_string())
-            .bind(name.as_str());
+    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError> {
+        let update = sqlx::query("UPDATE aliases SET key_id = ? WHERE name = ? AND key_id = ?")
+            .bind(to.to_string())
+            .bind(name.as_str())
+            .bind(from.to_string());
         let is_there = self.change(update, "pointing an alias to another key").await?;
         is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
     }
 
-    async fn delete_alias(&self, name: &AliasName) -> Result<(), StoreError> {
-        let delete = sqlx::query("DELETE FROM aliases WHERE name = ?").bind(name.as_str());
+    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError> {
+        let delete = sqlx::query("DELETE FROM aliases WHERE name = ? AND key_id = ?")
+            .bind(name.as_str())
+            .bind(key.to_string());
         let is_there = self.change(delete, "deleting an alias").await?;
         is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
     }
