@@ -6,7 +6,7 @@
 use super::broker::Broker;
 use super::error::OperationError;
 use crate::audit::{AuditEvent, AuditLog, Ending, Outcome, Subject, random_id};
-use crate::keys::{AutomaticRotation, KeyArn, KeyIdentifier, Rotation, RotationKind};
+use crate::keys::{AutomaticRotation, KeyId, KeyIdentifier, Rotation, RotationKind};
 use crate::root_key::wrap_new_material;
 use crate::time::UnixTime;
 
@@ -17,62 +17,92 @@ pub struct Housekeeping {
     pub deleted: usize,
     /// Keys rotated: their period has passed (KMS developer guide, *Rotating AWS KMS keys*).
     pub rotated: usize,
+    /// Keys that something was due for and failed; the log says why. They keep no other key from its due.
+    pub failed: usize,
 }
 
 /// Does everything that is due at `now`.
 ///
 /// # Errors
-/// When the store, the root key or the audit log fails. What was done until then is.
+/// When the store cannot say what is due. What fails for one key is counted and logged.
 pub async fn keep_house(
     broker: &Broker,
     audit: &AuditLog,
     now: UnixTime,
     configured_trust_anchors: &[String],
 ) -> Result<Housekeeping, OperationError> {
+    let house = House { broker, audit, now, configured_trust_anchors };
     let mut done = Housekeeping::default();
     for id in broker.store().keys_to_delete(now).await? {
-        let arn = broker.realm().key_arn(id);
-        record("DeleteKey", &arn, broker, audit, now, configured_trust_anchors).await?;
-        if broker.store().delete_key(id, now).await? {
-            tracing::info!(key = %arn, "the key and its material are destroyed: its waiting period has passed");
-            done.deleted += 1;
+        match house.delete(id).await {
+            Ok(deleted) => done.deleted += usize::from(deleted),
+            Err(error) => done.count_failure(id, "deleted", &error),
         }
     }
     for id in broker.store().keys_to_rotate(now).await? {
-        let entry = broker.store().find_key(&KeyIdentifier::Key(id)).await?;
-        let Some(rotation) = entry.as_ref().and_then(|entry| entry.key.rotation) else { continue };
-        let arn = broker.realm().key_arn(id);
-        record("RotateKey", &arn, broker, audit, now, configured_trust_anchors).await?;
-        let next = AutomaticRotation::starting(now, rotation.period_days);
-        let rotation = Rotation { date: now, kind: RotationKind::Automatic };
-        let material = wrap_new_material(broker.root_key(), id).await?.by(rotation);
-        broker.store().add_material(id, &material, Some(next)).await?;
-        tracing::info!(key = %arn, "the key is rotated: its period has passed");
-        done.rotated += 1;
+        match house.rotate(id).await {
+            Ok(rotated) => done.rotated += usize::from(rotated),
+            Err(error) => done.count_failure(id, "rotated", &error),
+        }
     }
     Ok(done)
 }
 
-async fn record(
-    operation: &str,
-    key: &KeyArn,
-    broker: &Broker,
-    audit: &AuditLog,
+impl Housekeeping {
+    fn count_failure(&mut self, key: KeyId, what: &str, error: &OperationError) {
+        tracing::error!(%key, %error, "the key is due and could not be {what}; trying again");
+        self.failed += 1;
+    }
+}
+
+struct House<'h> {
+    broker: &'h Broker,
+    audit: &'h AuditLog,
     now: UnixTime,
-    configured_trust_anchors: &[String],
-) -> Result<(), OperationError> {
-    let mut event = AuditEvent::new(Subject {
-        request_id: random_id(),
-        time: now,
-        operation: operation.to_owned(),
-        source: "internal".to_owned(),
-        user_agent: None,
-    });
-    event.set_own_doing();
-    event.add_key(key);
-    let ending =
-        Ending { outcome: Outcome::Allowed, error: None, configured_trust_anchors, event_id: &random_id() };
-    let line = event.to_line(broker.realm(), ending).map_err(OperationError::Record)?;
-    audit.record(line).await?;
-    Ok(())
+    configured_trust_anchors: &'h [String],
+}
+
+impl House<'_> {
+    async fn delete(&self, id: KeyId) -> Result<bool, OperationError> {
+        self.record("DeleteKey", id).await?;
+        let deleted = self.broker.store().delete_key(id, self.now).await?;
+        if deleted {
+            tracing::info!(key = %id, "the key and its material are destroyed: its waiting period has passed");
+        }
+        Ok(deleted)
+    }
+
+    async fn rotate(&self, id: KeyId) -> Result<bool, OperationError> {
+        let entry = self.broker.store().find_key(&KeyIdentifier::Key(id)).await?;
+        let Some(rotation) = entry.as_ref().and_then(|entry| entry.key.rotation) else { return Ok(false) };
+        self.record("RotateKey", id).await?;
+        let next = AutomaticRotation::starting(self.now, rotation.period_days);
+        let rotation = Rotation { date: self.now, kind: RotationKind::Automatic };
+        let material = wrap_new_material(self.broker.root_key(), id).await?.by(rotation);
+        self.broker.store().add_material(id, &material, Some(next)).await?;
+        tracing::info!(key = %id, "the key is rotated: its period has passed");
+        Ok(true)
+    }
+
+    async fn record(&self, operation: &str, key: KeyId) -> Result<(), OperationError> {
+        let realm = self.broker.realm();
+        let mut event = AuditEvent::new(Subject {
+            request_id: random_id(),
+            time: self.now,
+            operation: operation.to_owned(),
+            source: "internal".to_owned(),
+            user_agent: None,
+        });
+        event.set_own_doing();
+        event.add_key(&realm.key_arn(key));
+        let ending = Ending {
+            outcome: Outcome::Allowed,
+            error: None,
+            configured_trust_anchors: self.configured_trust_anchors,
+            event_id: &random_id(),
+        };
+        let line = event.to_line(realm, ending).map_err(OperationError::Record)?;
+        self.audit.record(line).await?;
+        Ok(())
+    }
 }

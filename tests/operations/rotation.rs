@@ -169,3 +169,19 @@ async fn the_rotation_period_is_that_of_the_model() {
     let status = stage.client.call("GetKeyRotationStatus", &json!({"KeyId": stage.key.arn})).await.members();
     assert_eq!(status["RotationPeriodInDays"], 365);
 }
+
+#[tokio::test]
+async fn a_key_that_cannot_be_rotated_keeps_no_other_from_it() {
+    let mut stage = Stage::set().await;
+    let broken = stage.broker.create_key(&crate::broker::open_policy()).await;
+    for key in [&stage.key.arn, &broken.arn] {
+        stage.client.call("EnableKeyRotation", &json!({"KeyId": key})).await.members();
+    }
+    let sql = format!("UPDATE keys SET policy = '{{}}' WHERE key_id = '{}'", broken.id);
+    stage.broker.database().await.execute(&sql).await;
+    stage.broker.set_clock(NOW.saturating_add(Duration::from_secs(366 * 86_400)));
+    let done = stage.broker.keep_house().await;
+    assert_eq!((done.rotated, done.failed, done.deleted), (1, 1, 0));
+    let done = stage.broker.keep_house().await;
+    assert_eq!((done.rotated, done.failed), (0, 1));
+}
