@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::key_identifier::{KeyArn, KeyId};
+use super::key_spec::{KeyOrigin, KeySpec, KeyUsage};
 use super::material::{KeyMaterialId, WrappedKeyMaterial};
 use crate::policy::KeyPolicy;
 use crate::time::UnixTime;
@@ -20,6 +21,14 @@ pub struct Key {
     pub arn: KeyArn,
     /// Whether it may be used at all.
     pub state: KeyState,
+    /// What it is made of.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: KeyOrigin,
+    /// DER SubjectPublicKeyInfo of an asymmetric key.
+    pub public_key: Option<Vec<u8>>,
     /// Free text, at most [`MAX_DESCRIPTION_LEN`] characters.
     pub description: String,
     /// When it was made.

@@ -9,6 +9,7 @@ mod data_key;
 mod data_key_pair;
 mod key;
 mod key_identifier;
+mod key_spec;
 mod material;
 mod recipient_envelope;
 
@@ -19,6 +20,7 @@ pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_L
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };
+pub use key_spec::{HmacSpec, KeyOrigin, KeySpec, KeyUsage};
 pub use material::{KeyMaterial, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial};
 pub use recipient_envelope::{CiphertextForRecipient, random_for_recipient, seal_for_recipient};
 

@@ -8,7 +8,6 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::encryption_context::EncryptionContext;
 use crate::keys::{Key, KeyIdentifier, KeyStateError};
 use crate::store::KeyEntry;
 
@@ -83,32 +82,19 @@ async fn authorize(
     event: &mut AuditEvent,
 ) -> Result<Arc<KeyEntry>, OperationError> {
     let entry = broker.key(identifier, event).await?;
-    let access = Access { named_as: Some(identifier), ..access_without_data(action, &entry) };
-    broker.authorize(&access, invocation, event)?;
+    let access = Access { named_as: Some(identifier), ..Access::new(action, &entry) };
+    broker.authorize(&access, invocation, event).await?;
     Ok(entry)
 }
 
 /// Asks the policy of a key that was found without being named.
-pub(super) fn authorize_entry(
+pub(super) async fn authorize_entry(
     action: &'static str,
     entry: &KeyEntry,
     broker: &Broker,
     invocation: &Invocation,
     event: &mut AuditEvent,
 ) -> Result<(), OperationError> {
-    broker.authorize(&access_without_data(action, entry), invocation, event)?;
+    broker.authorize(&Access::new(action, entry), invocation, event).await?;
     Ok(())
-}
-
-/// What a policy is asked where neither an enclave nor an encryption context has a part.
-pub(super) fn access_without_data<'a>(action: &'static str, entry: &'a KeyEntry) -> Access<'a> {
-    static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
-    Access {
-        action,
-        entry,
-        named_as: None,
-        recipient: None,
-        encryption_context: &NO_CONTEXT,
-        data_key_pair_spec: None,
-    }
 }

@@ -278,11 +278,6 @@ pub(super) fn encryption_context(
     })
 }
 
-/// The number of `GrantTokens`, each of them well-formed.
-pub(super) fn grant_tokens(members: &Members<'_>) -> Result<usize, MemberError> {
-    members.strings("GrantTokens", 0..=10, 1..=8192).map(|tokens| tokens.len())
-}
-
 /// Whether `DryRunModifiers` says that the ciphertext is not to be looked at.
 pub(super) fn ignores_ciphertext(members: &Members<'_>, dry_run: bool) -> Result<bool, MemberError> {
     let modifiers = members.strings("DryRunModifiers", 0..=usize::MAX, 0..=usize::MAX)?;

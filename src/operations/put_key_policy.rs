@@ -1,9 +1,9 @@
 use serde_json::Value;
 
-use super::broker::Broker;
+use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::key_policy_name;
-use super::managed_key::{ManagedKey, NoMembers, access_without_data};
+use super::managed_key::{ManagedKey, NoMembers};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -56,7 +56,7 @@ impl Operation for PutKeyPolicy {
         key_policy_name::require_default(&self.policy_name)?;
         let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
         if !self.bypasses_lockout_check {
-            let next_time = access_without_data(ACTION, &entry);
+            let next_time = Access::new(ACTION, &entry);
             let is_allowed = broker.would_allow(&policy, &next_time, invocation);
             is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
         }

@@ -1,6 +1,6 @@
 //! Where keys, aliases, policies and credentials are kept.
 //!
-//! One interface, [`Store`]; material and secrets reach it wrapped and leave it wrapped.
+//! One interface, [`Store`], in a part for each table; material and secrets reach it wrapped and leave it wrapped.
 
 mod credential;
 mod sqlite;
@@ -25,17 +25,21 @@ pub struct KeyEntry {
     pub aliases: Vec<String>,
 }
 
-/// The store's one interface.
+/// Everything that the broker keeps, over its parts, one for each table.
 ///
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: KeyStore + KeyMaterialStore + AliasStore + CredentialStore {
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
     /// The value that [`Store`]'s maker put in to recognise the root key by.
     async fn root_key_check(&self) -> Result<Vec<u8>, StoreError>;
+}
 
+/// Keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
     /// The key that an id or alias names.
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError>;
 
@@ -45,21 +49,32 @@ pub trait Store: Send + Sync {
     /// Adds a key with its material.
     async fn insert_key(&self, key: &Key) -> Result<(), StoreError>;
 
-    /// Names a key by a new alias.
-    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
-
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
-
-    /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
-    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
-
-    /// Takes an alias of this key away. An alias that names something else by now is not there.
-    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
 
     /// Enables or disables a key. Yields false, and nothing is changed, where it is pending deletion.
     async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError>;
 
+    /// Replaces a key's description.
+    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
+
+    /// Puts a key into the state pending deletion. Yields false, and nothing is changed, where it is already.
+    async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError>;
+
+    /// Makes a key that is pending deletion a disabled one. Yields false where it is not pending deletion.
+    async fn cancel_deletion(&self, key: KeyId) -> Result<bool, StoreError>;
+
+    /// Up to 1,000 keys whose time has come by `now`.
+    async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+
+    /// Destroys a key whose time has come by `now`, its material and its aliases. Yields false where its deletion was
+    /// cancelled meanwhile. The file keeps no copy of what is destroyed; backups of it may.
+    async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError>;
+}
+
+/// The versions of the keys' material.
+#[async_trait]
+pub trait KeyMaterialStore: Send + Sync {
     /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
     /// neither.
     async fn add_material(
@@ -74,23 +89,24 @@ pub trait Store: Send + Sync {
 
     /// Up to 1,000 enabled keys whose rotation is due at `now`.
     async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+}
 
-    /// Puts a key into the state pending deletion. Yields false, and nothing is changed, where it is already.
-    async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError>;
+/// The further names of keys.
+#[async_trait]
+pub trait AliasStore: Send + Sync {
+    /// Names a key by a new alias.
+    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
 
-    /// Makes a key that is pending deletion a disabled one. Yields false where it is not pending deletion.
-    async fn cancel_deletion(&self, key: KeyId) -> Result<bool, StoreError>;
+    /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
+    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
 
-    /// Up to 1,000 keys whose time has come by `now`.
-    async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+    /// Takes an alias of this key away. An alias that names something else by now is not there.
+    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
+}
 
-    /// Destroys a key whose time has come by `now`, its material and its aliases. Yields false where its deletion was
-    /// cancelled meanwhile. The file keeps no copy of what is destroyed; backups of it may.
-    async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError>;
-
-    /// Replaces a key's description.
-    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
-
+/// Access keys.
+#[async_trait]
+pub trait CredentialStore: Send + Sync {
     /// Adds a credential.
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError>;
 
