@@ -39,6 +39,8 @@ mod random;
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -5,6 +5,7 @@ use super::broker::Broker;
 use super::error::OperationError;
 use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
+use super::pattern::MARKER;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{Key, WrappedKeyMaterial};
@@ -53,7 +54,7 @@ impl Operation for ListKeyRotations {
             key: ManagedKey::parse(members)?,
             with_first_material: members.one_of("IncludeKeyMaterial", &KINDS)?.unwrap_or(false),
             limit: usize::try_from(members.integer("Limit", 1..=1000)?.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1),
-            marker: members.string("Marker", 1..=1024)?.map(str::to_owned),
+            marker: members.text_of("Marker", 1..=1024, &MARKER)?.map(str::to_owned),
         })
     }
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::pattern::TextPattern;
 use crate::encryption_context::{EncryptionContext, EncryptionContextTooLong, MAX_ENCRYPTION_CONTEXT_LEN};
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -91,6 +92,53 @@ impl<'j> Members<'j> {
     /// When it is not.
     pub fn required_string(&self, name: &str, length: RangeInclusive<usize>) -> Result<&'j str, MemberError> {
         self.string(name, length)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A string whose length in characters is in `length`, of a pattern of the model.
+    ///
+    /// # Errors
+    /// When it is of another type, length or form.
+    pub(super) fn text_of(
+        &self,
+        name: &str,
+        length: RangeInclusive<usize>,
+        pattern: &TextPattern,
+    ) -> Result<Option<&'j str>, MemberError> {
+        let text = self.string(name, length)?;
+        self.check_pattern(name, text, pattern, text)?;
+        Ok(text)
+    }
+
+    /// As [`Members::text_of`], and no error shows it.
+    ///
+    /// # Errors
+    /// When it is of another type, length or form.
+    pub(super) fn secret_text_of(
+        &self,
+        name: &str,
+        length: RangeInclusive<usize>,
+        pattern: Option<&TextPattern>,
+    ) -> Result<Option<&'j str>, MemberError> {
+        let text = self.string(name, 0..=usize::MAX)?;
+        self.check_length(name, text.map_or(*length.start(), |text| text.chars().count()), &length, None)?;
+        if let Some(pattern) = pattern {
+            self.check_pattern(name, text, pattern, None)?;
+        }
+        Ok(text)
+    }
+
+    fn check_pattern(
+        &self,
+        name: &str,
+        text: Option<&str>,
+        pattern: &TextPattern,
+        shown: Option<&str>,
+    ) -> Result<(), MemberError> {
+        if text.is_none_or(pattern.matches) {
+            return Ok(());
+        }
+        let rule = format!("satisfy regular expression pattern: {}", pattern.regex);
+        Err(self.violates(name, rule, shown))
     }
 
     /// One of the names in `values`.

@@ -3,11 +3,13 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
-    EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+    CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt, DeleteAlias,
+    DeleteCustomKeyStore, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
+    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
     GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
     GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
-    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription,
+    ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore,
+    UpdateKeyDescription, UpdatePrimaryRegion,
 };
 use serde_json::Value;
 
@@ -20,12 +22,17 @@ pub fn run(input: &[u8]) {
             // Neither white space nor the order of members matters.
             let other_form = Json::parse(&serde_json::to_vec(&peer).unwrap()).unwrap();
             check_operation::<CancelKeyDeletion>(&json, &other_form);
+            check_operation::<ConnectCustomKeyStore>(&json, &other_form);
             check_operation::<CreateAlias>(&json, &other_form);
+            check_operation::<CreateCustomKeyStore>(&json, &other_form);
             check_operation::<Decrypt>(&json, &other_form);
             check_operation::<DeleteAlias>(&json, &other_form);
+            check_operation::<DeleteCustomKeyStore>(&json, &other_form);
+            check_operation::<DescribeCustomKeyStores>(&json, &other_form);
             check_operation::<DescribeKey>(&json, &other_form);
             check_operation::<DisableKey>(&json, &other_form);
             check_operation::<DisableKeyRotation>(&json, &other_form);
+            check_operation::<DisconnectCustomKeyStore>(&json, &other_form);
             check_operation::<EnableKey>(&json, &other_form);
             check_operation::<EnableKeyRotation>(&json, &other_form);
             check_operation::<Encrypt>(&json, &other_form);
@@ -40,10 +47,13 @@ pub fn run(input: &[u8]) {
             check_operation::<ListKeyRotations>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
             check_operation::<ReEncrypt>(&json, &other_form);
+            check_operation::<ReplicateKey>(&json, &other_form);
             check_operation::<RotateKeyOnDemand>(&json, &other_form);
             check_operation::<ScheduleKeyDeletion>(&json, &other_form);
             check_operation::<UpdateAlias>(&json, &other_form);
+            check_operation::<UpdateCustomKeyStore>(&json, &other_form);
             check_operation::<UpdateKeyDescription>(&json, &other_form);
+            check_operation::<UpdatePrimaryRegion>(&json, &other_form);
         }
         Err(JsonError::Syntax { .. }) => assert!(peer.is_err(), "serde_json reads what is refused as syntax"),
         Err(error) => assert!(!error.to_string().is_empty()),
