@@ -29,6 +29,8 @@ mod dry_run;
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/imports.rs"]
+mod imports;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]

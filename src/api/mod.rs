@@ -18,12 +18,14 @@ use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
     Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt,
-    DeleteAlias, DeleteCustomKeyStore, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
-    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
-    OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion,
-    UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
+    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
+    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
+    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus,
+    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListKeyPolicies, ListKeyRotations,
+    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand,
+    ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
+    keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -120,6 +122,9 @@ impl Api {
             DeleteCustomKeyStore::NAME => {
                 self.run::<DeleteCustomKeyStore>(&members, &invocation, event).await
             }
+            DeleteImportedKeyMaterial::NAME => {
+                self.run::<DeleteImportedKeyMaterial>(&members, &invocation, event).await
+            }
             DescribeCustomKeyStores::NAME => {
                 self.run::<DescribeCustomKeyStores>(&members, &invocation, event).await
             }
@@ -145,6 +150,10 @@ impl Api {
             GetKeyRotationStatus::NAME => {
                 self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
             }
+            GetParametersForImport::NAME => {
+                self.run::<GetParametersForImport>(&members, &invocation, event).await
+            }
+            ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,

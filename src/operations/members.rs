@@ -180,6 +180,23 @@ impl<'j> Members<'j> {
         }
     }
 
+    /// A moment: seconds since 1970 in UTC, with or without a fraction.
+    ///
+    /// # Errors
+    /// When it is of another type, or before 1970.
+    pub fn date(&self, name: &str) -> Result<Option<UnixTime>, MemberError> {
+        let ms = match self.get(name) {
+            None => return Ok(None),
+            Some(Json::Integer(seconds)) => u64::try_from(*seconds).ok().map(|it| it.saturating_mul(1000)),
+            // A double holds the milliseconds of every date that is one; the cast saturates.
+            Some(Json::OtherNumber(seconds)) if *seconds >= 0.0 => Some((seconds * 1000.0).round() as u64),
+            Some(Json::OtherNumber(_)) => None,
+            Some(other) => return Err(self.wrong_type(name, "a number of seconds since 1970", other)),
+        };
+        let before_1970 = || self.violates(name, "be a date since 1970".to_owned(), None);
+        ms.map(|ms| Some(UnixTime::from_ms(ms))).ok_or_else(before_1970)
+    }
+
     /// A boolean; absent is false.
     ///
     /// # Errors

@@ -35,6 +35,22 @@ pub(super) const POLICY_NAME: TextPattern = TextPattern {
     matches: |text| is_some_of(text, |byte| byte.is_ascii_alphanumeric() || byte == b'_'),
 };
 
+/// `BackingKeyIdType`.
+pub(super) const KEY_MATERIAL_ID: TextPattern = TextPattern {
+    regex: "^[a-f0-9]+$",
+    matches: |text| is_some_of(text, |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9')),
+};
+
+/// `KeyMaterialDescriptionType`.
+pub(super) const KEY_MATERIAL_DESCRIPTION: TextPattern = TextPattern {
+    regex: "^[a-zA-Z0-9:/_\\s.-]+$",
+    matches: |text| {
+        is_some_of(text, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'\t'..=b'\r') || b":/_.-".contains(&byte)
+        })
+    },
+};
+
 /// `RegionType`.
 pub(super) const REGION: TextPattern =
     TextPattern { regex: "^([a-z]+-){2,3}\\d+$", matches: |text| is_region(text) };
@@ -124,10 +140,12 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_what_its_regular_expression_takes() {
-        let cases: [(&TextPattern, &[&str], &[&str]); 12] = [
+        let cases: [(&TextPattern, &[&str], &[&str]); 14] = [
             (&ALIAS_NAME, &["alias/a:b_c-9"], &["", "a b", "ä"]),
             (&MARKER, &["", " ÿ"], &["\n", "Ā"]),
             (&POLICY, &["{\t\r\n}", "ÿ"], &["", "\u{b}", "€"]),
+            (&KEY_MATERIAL_ID, &["0af9"], &["", "0A", "g"]),
+            (&KEY_MATERIAL_DESCRIPTION, &["a b\u{b}c:/_.-"], &["", "a,b", "ß"]),
             (&POLICY_NAME, &["a_9"], &["", "a-b"]),
             (
                 &REGION,

@@ -129,6 +129,14 @@ impl SqliteStore {
         tokio::time::sleep(MAX_STALENESS).await;
     }
 
+    /// Empties the write-ahead log: what it still holds of deleted material goes with it. Readers may hold that up until
+    /// the next time.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let doing = while_doing("emptying the write-ahead log");
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        Ok(())
+    }
+
     /// Carries out one statement and says whether it changed something.
     async fn change(
         &self,

@@ -4,12 +4,13 @@ use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
     CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt, DeleteAlias,
-    DeleteCustomKeyStore, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
-    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
-    ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore,
-    UpdateKeyDescription, UpdatePrimaryRegion,
+    DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey, DisableKey,
+    DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey,
+    GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext,
+    GenerateRandom, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport, ImportKeyMaterial,
+    ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt, ReplicateKey,
+    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
+    UpdatePrimaryRegion,
 };
 use serde_json::Value;
 
@@ -28,6 +29,7 @@ pub fn run(input: &[u8]) {
             check_operation::<Decrypt>(&json, &other_form);
             check_operation::<DeleteAlias>(&json, &other_form);
             check_operation::<DeleteCustomKeyStore>(&json, &other_form);
+            check_operation::<DeleteImportedKeyMaterial>(&json, &other_form);
             check_operation::<DescribeCustomKeyStores>(&json, &other_form);
             check_operation::<DescribeKey>(&json, &other_form);
             check_operation::<DisableKey>(&json, &other_form);
@@ -43,6 +45,8 @@ pub fn run(input: &[u8]) {
             check_operation::<GenerateRandom>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
             check_operation::<GetKeyRotationStatus>(&json, &other_form);
+            check_operation::<GetParametersForImport>(&json, &other_form);
+            check_operation::<ImportKeyMaterial>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
             check_operation::<ListKeyRotations>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
@@ -95,7 +99,7 @@ fn is_same(json: &Json, peer: &Value) -> bool {
         (Json::Null, Value::Null) => true,
         (Json::Bool(one), Value::Bool(other)) => one == other,
         (Json::Integer(one), Value::Number(other)) => other.as_i64() == Some(*one),
-        (Json::OtherNumber, Value::Number(other)) => other.as_i64().is_none(),
+        (Json::OtherNumber(_), Value::Number(other)) => other.as_i64().is_none(),
         (Json::String(one), Value::String(other)) => one == other,
         (Json::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
