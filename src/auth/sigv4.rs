@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 
 use self::authorization::{AUTHORIZATION, parse_authorization};
 use self::claim::{CONTENT_SHA256, Claim, ClaimedScope, SignedAt, single_header};
-use self::presigned::{is_presigned, parse_presigned, single_parameter};
+use self::presigned::{is_presigned, parse_presigned};
 use self::query::Query;
 use self::window::Lifetime;
 use crate::crypto::{SHA256_LEN, hmac_sha256, sha256};
@@ -210,7 +210,7 @@ impl SignedRequest<'_> {
     fn check_body_hash(&self) -> Result<String, SigV4Error> {
         let actual = sha256_hex(self.request.body);
         let in_header = single_header(self.request.headers, CONTENT_SHA256)?;
-        let in_query = single_parameter(&self.query, CONTENT_SHA256)?;
+        let in_query = presigned::content_sha256(&self.query)?;
         match [in_header, in_query].into_iter().flatten().find(|claimed| *claimed != actual) {
             None => Ok(actual),
             Some(form) if form.starts_with("UNSIGNED-PAYLOAD") || form.starts_with("STREAMING-") => {

@@ -225,6 +225,10 @@ fn every_parameter_must_be_there_once_and_well_formed() {
             (good.without_parameter(name), SigV4Error::MissingParameter { name }),
             (good.with_parameter(name, "x"), SigV4Error::RepeatedParameter { name }),
             (good.with_parameter(&name.to_lowercase(), "x"), SigV4Error::RepeatedParameter { name }),
+            (
+                good.without_parameter(name).with_parameter(&name.to_uppercase(), "x"),
+                SigV4Error::MisspelledParameter { name },
+            ),
             (good.with_changed_parameter(name, "\u{e9}"), SigV4Error::UnreadableParameter { name }),
             (good.with_changed_parameter(name, "a b"), SigV4Error::UnreadableParameter { name }),
         ];

@@ -94,12 +94,10 @@ proptest! {
                 flip(&mut bytes);
                 request.query = String::from_utf8(bytes).unwrap();
                 if request.verify_now().is_ok() {
-                    // Another spelling of the same: a digit of an escape, or the name of what is not under the signature.
-                    prop_assert!(before.eq_ignore_ascii_case(&request.query));
+                    // The other case of a digit of an escape.
                     let at = at.index(before.len());
-                    let in_escape = before[..at].ends_with('%') || before[..at - 1].ends_with('%');
-                    prop_assert!(in_escape || before[..at].rsplit('&').next().unwrap().len() < 15);
-                    prop_assert!(in_escape || before[at..].split('&').count() == 1, "{}", request.query);
+                    prop_assert!(before.eq_ignore_ascii_case(&request.query));
+                    prop_assert!(before[..at].ends_with('%') || before[..at - 1].ends_with('%'));
                     return Ok(());
                 }
             }

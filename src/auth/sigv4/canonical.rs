@@ -49,7 +49,8 @@ fn canonical_path(path: &str) -> String {
         canonical.push('/');
         push_percent_encoded(&mut canonical, segment.as_bytes());
     }
-    if segments.is_empty() || path.ends_with('/') {
+    let names_a_folder = matches!(path.rsplit('/').next(), Some("" | "." | ".."));
+    if segments.is_empty() || names_a_folder {
         canonical.push('/');
     }
     canonical
@@ -82,6 +83,9 @@ mod tests {
             ("//example//", "/example/"),
             ("/example/..", "/"),
             ("/a/./b/../c", "/a/c"),
+            ("/a/b/.", "/a/b/"),
+            ("/a/b/..", "/a/"),
+            ("/a/...", "/a/..."),
             ("/-._~0Az", "/-._~0Az"),
             ("/example%20space", "/example%2520space"),
             ("/\u{1234}", "/%E1%88%B4"),

@@ -51,6 +51,12 @@ pub enum SigV4Error {
         /// The parameter's name.
         name: &'static str,
     },
+    /// A parameter is spelled in another case.
+    #[error("the query parameter {name} is not spelled so")]
+    MisspelledParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
     /// A parameter is not visible ASCII.
     #[error("the query parameter {name} is not visible ASCII")]
     UnreadableParameter {
@@ -251,6 +257,7 @@ impl SigV4Error {
             | Self::QueryTooLong { .. }
             | Self::TooManyParameters { .. }
             | Self::RepeatedParameter { .. }
+            | Self::MisspelledParameter { .. }
             | Self::UnreadableParameter { .. }
             | Self::ParameterTooLong { .. }
             | Self::MissingParameter { .. }

@@ -9,7 +9,7 @@ use super::claim::{
     CONTENT_SHA256, Claim, MAX_SESSION_TOKEN_LEN, SECURITY_TOKEN, parse_credential, parse_session_token,
     parse_signature, parse_signed_at, parse_signed_headers,
 };
-use super::query::Query;
+use super::query::{Parameter, Query};
 use super::window::{Lifetime, MAX_PRESIGNED};
 use super::{ALGORITHM, SessionToken, SigV4Error};
 use crate::text::shorten;
@@ -36,7 +36,7 @@ pub(super) fn is_presigned(query: &Query<'_>) -> bool {
         CONTENT_SHA256,
     ]
     .iter()
-    .any(|name| query.values(name).next().is_some())
+    .any(|name| query.named(name).next().is_some())
 }
 
 /// Reads the claim in the query, with the session token in it or, under the signature, in the header.
@@ -60,27 +60,40 @@ pub(super) fn parse_presigned(query: &Query<'_>, headers: &HeaderMap) -> Result<
     })
 }
 
-/// The value of a parameter that may occur once at most.
-pub(super) fn single_parameter<'q>(
-    query: &'q Query<'_>,
-    name: &'static str,
-) -> Result<Option<&'q str>, SigV4Error> {
-    let mut values = query.values(name);
-    let Some(value) = values.next() else {
+/// The hash of the body, which those signers that move headers into the query leave in lower case.
+pub(super) fn content_sha256<'q>(query: &'q Query<'_>) -> Result<Option<&'q str>, SigV4Error> {
+    single(query, CONTENT_SHA256)?.map(|parameter| text(CONTENT_SHA256, parameter)).transpose()
+}
+
+/// The value of a parameter that may occur once at most, and in one spelling.
+fn optional<'q>(query: &'q Query<'_>, name: &'static str) -> Result<Option<&'q str>, SigV4Error> {
+    let Some(parameter) = single(query, name)? else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err(SigV4Error::RepeatedParameter { name });
+    if parameter.name.as_ref() != name.as_bytes() {
+        return Err(SigV4Error::MisspelledParameter { name });
     }
-    std::str::from_utf8(value)
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map(Some)
-        .ok_or(SigV4Error::UnreadableParameter { name })
+    text(name, parameter).map(Some)
 }
 
 fn required<'q>(query: &'q Query<'_>, name: &'static str) -> Result<&'q str, SigV4Error> {
-    single_parameter(query, name)?.ok_or(SigV4Error::MissingParameter { name })
+    optional(query, name)?.ok_or(SigV4Error::MissingParameter { name })
+}
+
+fn single<'q, 'a>(query: &'q Query<'a>, name: &'static str) -> Result<Option<&'q Parameter<'a>>, SigV4Error> {
+    let mut parameters = query.named(name);
+    let first = parameters.next();
+    match parameters.next() {
+        Some(_) => Err(SigV4Error::RepeatedParameter { name }),
+        None => Ok(first),
+    }
+}
+
+fn text<'q>(name: &'static str, parameter: &'q Parameter<'_>) -> Result<&'q str, SigV4Error> {
+    std::str::from_utf8(&parameter.value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or(SigV4Error::UnreadableParameter { name })
 }
 
 /// Whole seconds in decimal, from 1 to [`MAX_PRESIGNED`].
@@ -94,7 +107,7 @@ fn parse_expires(text: &str) -> Result<Duration, SigV4Error> {
 }
 
 fn token_in_query(query: &Query<'_>) -> Result<Option<SessionToken>, SigV4Error> {
-    let Some(token) = single_parameter(query, SECURITY_TOKEN)? else {
+    let Some(token) = optional(query, SECURITY_TOKEN)? else {
         return Ok(None);
     };
     if token.len() > MAX_SESSION_TOKEN_LEN {

@@ -16,9 +16,9 @@ pub const MAX_QUERY_PARAMETERS: usize = 64;
 pub(super) struct Query<'a>(Vec<Parameter<'a>>);
 
 /// One parameter, percent-decoded: bytes, since an escape may stand for any.
-struct Parameter<'a> {
-    name: Cow<'a, [u8]>,
-    value: Cow<'a, [u8]>,
+pub(super) struct Parameter<'a> {
+    pub(super) name: Cow<'a, [u8]>,
+    pub(super) value: Cow<'a, [u8]>,
 }
 
 impl<'a> Query<'a> {
@@ -38,12 +38,9 @@ impl<'a> Query<'a> {
         Ok(Self(parameters))
     }
 
-    /// The values of the parameters of that name. Case does not count, so that no other spelling slips by.
-    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.0
-            .iter()
-            .filter(move |parameter| parameter.is_named(name))
-            .map(|parameter| parameter.value.as_ref())
+    /// The parameters of that name. Case does not count, so that no other spelling slips by.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Parameter<'a>> {
+        self.0.iter().filter(move |parameter| parameter.is_named(name))
     }
 
     /// Name and value of each parameter not of that name, encoded in the one way and sorted by name, then value.
@@ -138,7 +135,9 @@ mod tests {
     #[test]
     fn a_parameter_is_found_and_left_out_in_any_spelling() {
         let query = Query::parse("X-Amz-Signature=1&a=b&x%2damz-signaturE=2&X-Amz-Signature2=3").unwrap();
-        assert_eq!(query.values("X-Amz-Signature").collect::<Vec<_>>(), [b"1", b"2"]);
+        let values: Vec<&[u8]> =
+            query.named("X-Amz-Signature").map(|parameter| parameter.value.as_ref()).collect();
+        assert_eq!(values, [b"1", b"2"]);
         assert_eq!(query.canonical_without("X-Amz-Signature"), "X-Amz-Signature2=3&a=b");
     }
 
@@ -172,7 +171,7 @@ mod tests {
             let query = Query::parse(&form).unwrap();
             for (name, value) in &pairs {
                 if let Ok(name) = std::str::from_utf8(name) {
-                    prop_assert!(query.values(name).any(|found| found == value));
+                    prop_assert!(query.named(name).any(|found| found.value.as_ref() == value));
                 }
             }
         }

@@ -230,7 +230,7 @@ fn canonical_path(path: &str) -> String {
     for segment in path.split('/').filter(|segment| !matches!(*segment, "" | ".")) {
         if segment == ".." { drop(segments.pop()) } else { segments.push(percent_encode(segment.as_bytes())) }
     }
-    let ends_in_slash = path.ends_with('/') && !segments.is_empty();
+    let ends_in_slash = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end)) && !segments.is_empty();
     format!("/{}{}", segments.join("/"), if ends_in_slash { "/" } else { "" })
 }
 
