@@ -14,7 +14,7 @@ pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
 use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded, random_id};
 use crate::auth::authenticate;
-use crate::auth::sigv4::RawRequest;
+use crate::auth::sigv4::{RawRequest, SignatureWindow};
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
@@ -41,6 +41,7 @@ pub struct Api {
     broker: Broker,
     audit: AuditLog,
     clock: Clock,
+    window: SignatureWindow,
     /// Roots that evidence may lead to beside that of AWS, for every record.
     configured_trust_anchors: Vec<String>,
 }
@@ -53,7 +54,14 @@ impl Api {
     pub fn new(broker: Broker, audit: AuditLog, clock: Clock) -> Self {
         let configured_trust_anchors =
             broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
-        Self { broker, audit, clock, configured_trust_anchors }
+        let window = SignatureWindow::default();
+        Self { broker, audit, clock, window, configured_trust_anchors }
+    }
+
+    /// The same, taking signatures within `window` only.
+    #[must_use]
+    pub fn with_signature_window(self, window: SignatureWindow) -> Self {
+        Self { window, ..self }
     }
 
     /// Does what is due to keys by itself; see [`keep_house`].
@@ -98,7 +106,7 @@ impl Api {
             headers: &request.headers,
             body,
         };
-        let authenticated = authenticate(&self.broker, raw, now).await?;
+        let authenticated = authenticate(&self.broker, raw, &self.window, now).await?;
         event.set_caller(&authenticated.caller, authenticated.access_key_id.as_deref());
         let invocation = Invocation {
             caller: authenticated.caller,

@@ -58,6 +58,11 @@ fn boto3_signs_or_is_nobody() {
 }
 
 #[test]
+fn botocore_presigns() {
+    run_python("boto3_presigned", Transport::Tls);
+}
+
+#[test]
 fn the_aws_cli_calls_every_operation_over_tls() {
     run_python("aws_cli", Transport::Tls);
 }
