@@ -115,6 +115,7 @@ impl From<OperationError> for ApiError {
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
+            | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_) => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
@@ -123,7 +124,9 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } => "LimitExceededException",
+            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
+                "LimitExceededException"
+            }
             OperationError::Unsupported(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
@@ -133,7 +136,9 @@ impl From<OperationError> for ApiError {
                 KeyStateError::PendingDeletion(_) | KeyStateError::NotPendingDeletion(_),
             ) => "KMSInvalidStateException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
-            OperationError::Denied(_) => "AccessDeniedException",
+            OperationError::InvalidGrantId(_) => "InvalidGrantIdException",
+            OperationError::InvalidPrincipal(_) => "InvalidArnException",
+            OperationError::Denied(_) | OperationError::NotForThisCaller { .. } => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
                 "InvalidCiphertextException"
             }

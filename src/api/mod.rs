@@ -17,12 +17,12 @@ use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey,
+    Broker, CancelKeyDeletion, CreateAlias, CreateGrant, Decrypt, DeleteAlias, DescribeKey, DisableKey,
     DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
     GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
-    OperationError, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
-    UpdateKeyDescription, keep_house,
+    GetKeyRotationStatus, Housekeeping, Invocation, ListGrants, ListKeyPolicies, ListKeyRotations,
+    ListRetirableGrants, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, RetireGrant,
+    RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -108,6 +108,7 @@ impl Api {
         match operation {
             CancelKeyDeletion::NAME => self.run::<CancelKeyDeletion>(&members, &invocation, event).await,
             CreateAlias::NAME => self.run::<CreateAlias>(&members, &invocation, event).await,
+            CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
@@ -129,10 +130,14 @@ impl Api {
             GetKeyRotationStatus::NAME => {
                 self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
             }
+            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
+            ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
+            RetireGrant::NAME => self.run::<RetireGrant>(&members, &invocation, event).await,
+            RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,

@@ -1,5 +1,6 @@
 mod aliases;
 mod credentials;
+mod grants;
 mod key_materials;
 mod keys;
 mod row;
@@ -21,13 +22,17 @@ use sqlx::{Sqlite, SqlitePool};
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
 use crate::keys::{KeyId, KeyIdentifier, Realm};
+use crate::policy::{Grant, GrantId, MAX_GRANTS_PER_KEY};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys or credentials remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, credentials, grants or lists of grants remembered at most, all dropped when there would be more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
+
+/// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
+const MAX_CACHED_IN_LISTS: usize = MAX_GRANTS_PER_KEY as usize;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
 /// a change finds it in force, also in another process: a read that still misses it began before it was reported.
@@ -52,6 +57,26 @@ struct Cache {
     looked_at: Option<Instant>,
     keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
     credentials: HashMap<String, Arc<Credential>>,
+    grants: HashMap<GrantId, Arc<Grant>>,
+    grants_to: GrantsTo,
+}
+
+/// The grants on a key that name a caller, also when there are none.
+#[derive(Default)]
+struct GrantsTo {
+    lists: HashMap<(KeyId, Box<str>), Arc<[Arc<Grant>]>>,
+    /// Grants in all lists.
+    grants: usize,
+}
+
+/// What a look into the cache comes to.
+enum Looked<'s, T> {
+    Found(T),
+    /// It is to be read from the file, and belongs to this version of it.
+    Absent {
+        observer: tokio::sync::MutexGuard<'s, PoolConnection<Sqlite>>,
+        data_version: i64,
+    },
 }
 
 impl SqliteStore {
@@ -123,6 +148,23 @@ impl SqliteStore {
         })
     }
 
+    /// What `look` finds in the cache once that is current, or else the right to read it from the file.
+    async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let mut observer = self.observer.lock().await;
+        // Whoever held the observer meanwhile looked for this reader, too.
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let data_version = self.refresh_cache(&mut observer).await?;
+        Ok(match self.with_cache(|cache| look(cache)) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Absent { observer, data_version },
+        })
+    }
+
     /// Lets every reader come to look for changes again.
     async fn let_readers_notice(&self) {
         self.with_cache(|cache| cache.looked_at = None);
@@ -155,6 +197,22 @@ impl SqliteStore {
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
         // A panic while the lock is held leaves at worst an entry out.
         look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl GrantsTo {
+    fn get(&self, name: &(KeyId, Box<str>)) -> Option<Arc<[Arc<Grant>]>> {
+        self.lists.get(name).cloned()
+    }
+
+    fn remember(&mut self, name: (KeyId, Box<str>), list: Arc<[Arc<Grant>]>) {
+        if self.lists.len() >= MAX_CACHED || self.grants + list.len() > MAX_CACHED_IN_LISTS {
+            *self = Self::default();
+        }
+        self.grants += list.len();
+        if let Some(before) = self.lists.insert(name, list) {
+            self.grants -= before.len();
+        }
     }
 }
 
