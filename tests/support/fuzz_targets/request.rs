@@ -3,11 +3,12 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
-    EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+    CancelKeyDeletion, CreateAlias, CreateGrant, Decrypt, DeleteAlias, DescribeKey, DisableKey,
+    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
     GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
-    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateKeyDescription,
+    GetKeyRotationStatus, ListGrants, ListKeyPolicies, ListKeyRotations, ListRetirableGrants, Members,
+    Operation, PutKeyPolicy, ReEncrypt, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion,
+    UpdateAlias, UpdateKeyDescription,
 };
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ pub fn run(input: &[u8]) {
             let other_form = Json::parse(&serde_json::to_vec(&peer).unwrap()).unwrap();
             check_operation::<CancelKeyDeletion>(&json, &other_form);
             check_operation::<CreateAlias>(&json, &other_form);
+            check_operation::<CreateGrant>(&json, &other_form);
             check_operation::<Decrypt>(&json, &other_form);
             check_operation::<DeleteAlias>(&json, &other_form);
             check_operation::<DescribeKey>(&json, &other_form);
@@ -36,10 +38,14 @@ pub fn run(input: &[u8]) {
             check_operation::<GenerateRandom>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
             check_operation::<GetKeyRotationStatus>(&json, &other_form);
+            check_operation::<ListGrants>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
             check_operation::<ListKeyRotations>(&json, &other_form);
+            check_operation::<ListRetirableGrants>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
             check_operation::<ReEncrypt>(&json, &other_form);
+            check_operation::<RetireGrant>(&json, &other_form);
+            check_operation::<RevokeGrant>(&json, &other_form);
             check_operation::<RotateKeyOnDemand>(&json, &other_form);
             check_operation::<ScheduleKeyDeletion>(&json, &other_form);
             check_operation::<UpdateAlias>(&json, &other_form);
