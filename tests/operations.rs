@@ -36,6 +36,8 @@ mod evidence;
 mod grant_chains;
 #[path = "operations/grants.rs"]
 mod grants;
+#[path = "operations/imports.rs"]
+mod imports;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]
@@ -46,6 +48,8 @@ mod random;
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -6,13 +6,15 @@ use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, KeyStateError, Realm, SealError,
+    WrappedKeyMaterial,
 };
 use crate::policy::{
     self, AllowedBy, Denial, Grant, GrantTerms, KeyPolicy, Permit, Policies, Question, RetiredAs,
 };
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
+use crate::time::UnixTime;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -133,10 +135,11 @@ impl Broker {
     pub(super) async fn usable_key(
         &self,
         identifier: &KeyIdentifier,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         let entry = self.key(identifier, event).await?;
-        entry.key.require_enabled()?;
+        entry.key.require_enabled(now)?;
         Ok(entry)
     }
 
@@ -145,12 +148,13 @@ impl Broker {
         &self,
         named: Option<&KeyIdentifier>,
         blob: Option<&CiphertextBlob>,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         match (named, blob) {
-            (Some(identifier), _) => self.usable_key(identifier, event).await,
+            (Some(identifier), _) => self.usable_key(identifier, now, event).await,
             (None, Some(blob)) => {
-                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), event).await;
+                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), now, event).await;
                 found.map_err(|error| match error {
                     OperationError::NotFound(_) => OperationError::CiphertextOfUnknownKey,
                     error => error,
@@ -263,8 +267,9 @@ impl Broker {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
+        let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
-        let bytes = self.root_key.unwrap_key(&context, wrapped.wrapped()).await?;
+        let bytes = self.root_key.unwrap_key(&context, bytes).await?;
         Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
     }
 }

@@ -1,5 +1,3 @@
-use std::ops::RangeInclusive;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,6 +7,7 @@ use super::grant_members::{parse_principal, parse_service_principal, principal, 
 use super::grant_tokens::{GrantToken, GrantTokens};
 use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
+use super::pattern::{GRANT_NAME, SOURCE_ARN};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::fill_random;
@@ -62,7 +61,7 @@ impl Operation for CreateGrant {
         let for_retiring = parse_service_principal(members, "RetiringServicePrincipal")?;
         let operations = parse_operations(members)?;
         let (constraint, has_source_arn) = parse_constraints(members)?;
-        let name = parse_name(members)?;
+        let name = members.text_of("Name", 1..=256, &GRANT_NAME)?.map(str::to_owned);
         let grant_tokens = GrantTokens::parse(members)?;
         let dry_run = members.flag("DryRun")?;
         if grantee.is_some() == for_grantee {
@@ -126,7 +125,7 @@ impl Operation for CreateGrant {
             ..Access::new("kms:CreateGrant", &entry)
         };
         broker.authorize(&access, invocation, event).await?;
-        entry.key.require_enabled()?;
+        entry.key.require_enabled(invocation.now)?;
         require_fit(&terms, &entry.key)?;
         if self.dry_run {
             return Err(OperationError::DryRun);
@@ -169,17 +168,8 @@ fn parse_operations(members: &Members<'_>) -> Result<GrantOperations, MemberErro
 
 /// The member `Constraints`: an encryption context, and whether there is a `SourceArn`.
 fn parse_constraints(members: &Members<'_>) -> Result<(Option<GrantConstraint>, bool), MemberError> {
-    const SOURCE_ARN_LEN: RangeInclusive<usize> = 20..=512;
     let Some(constraints) = members.structure("Constraints")? else { return Ok((None, false)) };
-    let has_source_arn = match constraints.string("SourceArn", SOURCE_ARN_LEN)? {
-        None => false,
-        Some(text) if is_source_arn(text) => true,
-        Some(text) => {
-            let rule = "satisfy regular expression pattern: \
-                        ^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
-            return Err(constraints.violates("SourceArn", rule.to_owned(), Some(text)));
-        }
-    };
+    let has_source_arn = constraints.text_of("SourceArn", 20..=512, &SOURCE_ARN)?.is_some();
     let constraint = match (
         parse_context(&constraints, "EncryptionContextEquals")?,
         parse_context(&constraints, "EncryptionContextSubset")?,
@@ -209,31 +199,6 @@ fn parse_context(
         return Err(constraints.violates(name, rule, None));
     }
     Ok(Some(context))
-}
-
-fn is_source_arn(text: &str) -> bool {
-    let is_of = |text: &str| {
-        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let [arn, partition, service, region, account, resource] = parts.as_slice() else { return false };
-    *arn == "arn"
-        && partition.strip_prefix("aws").is_some_and(is_of)
-        && !service.is_empty()
-        && is_of(service)
-        && is_of(region)
-        && account.len() == 12
-        && account.bytes().all(|byte| byte.is_ascii_digit())
-        && !resource.is_empty()
-}
-
-fn parse_name(members: &Members<'_>) -> Result<Option<String>, MemberError> {
-    let Some(name) = members.string("Name", 1..=256)? else { return Ok(None) };
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)) {
-        let rule = "satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$".to_owned();
-        return Err(members.violates("Name", rule, Some(name)));
-    }
-    Ok(Some(name.to_owned()))
 }
 
 /// Requires operations that the key has, and a constraint only where they have an encryption context.

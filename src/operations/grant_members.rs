@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::error::OperationError;
 use super::members::{MemberError, Members};
+use super::pattern::{MARKER, PRINCIPAL_ID, SERVICE_PRINCIPAL};
 use crate::policy::{Grant, GrantConstraint, GrantId, GrantTerms, PrincipalArn};
 
 /// Grants of an answer unless the request says otherwise, and at most (KMS API reference, *ListGrants*, `Limit`; the
@@ -16,27 +17,12 @@ const NO_SERVICE_PRINCIPALS: &str =
 
 /// A member that names a principal, in the characters of its model; whether it is one is seen later.
 pub(super) fn parse_principal(members: &Members<'_>, name: &str) -> Result<Option<String>, MemberError> {
-    let Some(text) = members.string(name, 1..=256)? else { return Ok(None) };
-    let is_allowed = |character: char| character.is_alphanumeric() || "_+=,.@:/-".contains(character);
-    if !text.chars().all(is_allowed) {
-        let rule = r"satisfy regular expression pattern: ^[\w+=,.@:/-]+$".to_owned();
-        return Err(members.violates(name, rule, Some(text)));
-    }
-    Ok(Some(text.to_owned()))
+    Ok(members.text_of(name, 1..=256, &PRINCIPAL_ID)?.map(str::to_owned))
 }
 
-/// A member that names an AWS service, such as `s3.amazonaws.com`, in the characters of its model.
+/// Whether there is a member that names an AWS service, such as `s3.amazonaws.com`.
 pub(super) fn parse_service_principal(members: &Members<'_>, name: &str) -> Result<bool, MemberError> {
-    let Some(text) = members.string(name, 1..=128)? else { return Ok(false) };
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    if !text.split('.').all(is_label) || text.split('.').count() < 3 {
-        let rule =
-            r"satisfy regular expression pattern: ^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";
-        return Err(members.violates(name, rule.to_owned(), Some(text)));
-    }
-    Ok(true)
+    Ok(members.text_of(name, 1..=128, &SERVICE_PRINCIPAL)?.is_some())
 }
 
 /// The principal of an ARN that was sent.
@@ -63,13 +49,7 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
         let limit = members.integer("Limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
-        let marker = members.string("Marker", 1..=1024)?;
-        if let Some(marker) = marker
-            && !marker.chars().all(|character| ('\u{20}'..='\u{ff}').contains(&character))
-        {
-            let rule = r"satisfy regular expression pattern: [\u0020-\u00FF]*".to_owned();
-            return Err(members.violates("Marker", rule, Some(marker)));
-        }
+        let marker = members.text_of("Marker", 1..=1024, &MARKER)?;
         Ok(Self { limit: u32::try_from(limit).unwrap_or(1), marker: marker.map(str::to_owned) })
     }
 

@@ -43,7 +43,7 @@ impl GrantToken {
 
     /// The member `GrantToken`.
     pub(super) fn parse(members: &Members<'_>) -> Result<Option<Self>, MemberError> {
-        Ok(members.string("GrantToken", Self::LEN)?.map(|token| Self(token.to_owned())))
+        Ok(members.secret_text_of("GrantToken", Self::LEN, None)?.map(|token| Self(token.to_owned())))
     }
 
     /// A new token for a grant.

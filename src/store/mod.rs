@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::keys::{AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
+use crate::keys::{
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, Realm, Rotation,
+    WrappedKeyMaterial,
+};
 use crate::policy::{Grant, GrantId, KeyPolicy, PrincipalArn};
 use crate::time::UnixTime;
 
@@ -76,13 +79,33 @@ pub trait KeyStore: Send + Sync {
 #[async_trait]
 pub trait KeyMaterialStore: Send + Sync {
     /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
-    /// neither.
+    /// neither. Yields false, and nothing is changed, where the key was rotated on demand as often as it can be.
     async fn add_material(
         &self,
         key: KeyId,
         material: &WrappedKeyMaterial,
         next: Option<AutomaticRotation>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
+
+    /// Adds imported material, or gives it back to a version that the key has had before, and enables the key. Yields
+    /// false, and nothing is changed, where the key has new material that awaits its rotation, or is pending deletion.
+    async fn import_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<bool, StoreError>;
+
+    /// Makes the imported material that awaits its rotation the current one. Yields false, and nothing is changed, where
+    /// there is none, or the key was rotated on demand as often as it can be.
+    async fn rotate_to_imported(&self, key: KeyId, rotation: Rotation) -> Result<bool, StoreError>;
+
+    /// Destroys imported material; with `expired_by`, only what has expired by then. Of a version that was in use its id
+    /// remains. Yields false where there is no such material. The file keeps no copy of it; backups of it may.
+    async fn delete_material(
+        &self,
+        key: KeyId,
+        material: &KeyMaterialId,
+        expired_by: Option<UnixTime>,
+    ) -> Result<bool, StoreError>;
+
+    /// Up to 1,000 versions of imported material that have expired by `now`.
+    async fn materials_to_delete(&self, now: UnixTime) -> Result<Vec<(KeyId, KeyMaterialId)>, StoreError>;
 
     /// Says whether and when a key is rotated by itself.
     async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError>;

@@ -171,6 +171,14 @@ impl SqliteStore {
         tokio::time::sleep(MAX_STALENESS).await;
     }
 
+    /// Empties the write-ahead log: what it still holds of deleted material goes with it. Readers may hold that up until
+    /// the next time.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let doing = while_doing("emptying the write-ahead log");
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        Ok(())
+    }
+
     /// Carries out one statement and says whether it changed something.
     async fn change(
         &self,
@@ -263,4 +271,47 @@ fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy
 
 fn corrupt(what: &'static str, problem: impl ToString) -> StoreError {
     StoreError::Corrupt { what, problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::encryption_context::EncryptionContext;
+    use crate::policy::{GrantConstraint, GrantOperation, GrantTerms, PrincipalArn};
+    use crate::time::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_grants_are_bounded_by_the_grants_in_them() {
+        let grant = Arc::new(Grant {
+            id: GrantId::from_bytes([7; 32]),
+            resource: "key".into(),
+            name: None,
+            terms: GrantTerms {
+                grantee: PrincipalArn::parse("arn:aws:iam::111122223333:user/alice").unwrap(),
+                retiring: None,
+                operations: [GrantOperation::Decrypt].into_iter().collect(),
+                constraint: Some(GrantConstraint::EncryptionContextEquals(EncryptionContext::EMPTY)),
+            },
+            issuing_account: "111122223333".into(),
+            created_at: UnixTime::from_secs(0),
+        });
+        let name = |caller: usize| (KeyId::from_bytes([1; 16]), Box::from(caller.to_string()));
+        let mut lists = GrantsTo::default();
+        for caller in 0..10 {
+            lists.remember(name(caller), vec![Arc::clone(&grant); 20_000].into());
+            assert!(lists.grants <= MAX_CACHED_IN_LISTS, "{} grants", lists.grants);
+            assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+            assert_eq!(lists.get(&name(caller)).unwrap().len(), 20_000);
+        }
+        // The same list again takes the place of the one before.
+        for _ in 0..10 {
+            lists.remember(name(9), vec![Arc::clone(&grant); 10].into());
+        }
+        assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+        for caller in 100..100 + 2 * MAX_CACHED {
+            lists.remember(name(caller), Arc::default());
+        }
+        assert!(lists.lists.len() <= MAX_CACHED);
+    }
 }
