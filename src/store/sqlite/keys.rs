@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::key_materials::insert_material;
 use super::row::{automatic_rotation, column, ms, optional_time_column, time_column, wrapped_material};
-use super::{Looked, SqliteStore, corrupt, remember, while_doing};
+use super::{Looked, SqliteStore, corrupt, while_doing};
 use crate::keys::{Key, KeyId, KeyIdentifier, KeyOrigin, KeySpec, KeyState, KeyUsage};
 use crate::policy::KeyPolicy;
 use crate::store::{KeyEntry, KeyStore, StoreError};
@@ -17,7 +17,7 @@ use crate::time::UnixTime;
 impl KeyStore for SqliteStore {
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
         let (mut observer, data_version) =
-            match self.look(|cache| cache.keys.get(identifier).cloned()).await? {
+            match self.look(|cache| cache.key(identifier)).await? {
                 Looked::Found(found) => return Ok(Some(found)),
                 Looked::Absent { observer, data_version } => (observer, data_version),
             };
@@ -26,7 +26,7 @@ impl KeyStore for SqliteStore {
         };
         self.with_cache(|cache| {
             if cache.data_version == data_version {
-                remember(&mut cache.keys, identifier.clone(), Arc::clone(&found));
+                cache.remember_key(identifier, &found);
             }
         });
         Ok(Some(found))

@@ -21,14 +21,14 @@ use sqlx::{Sqlite, SqlitePool};
 
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{KeyId, KeyIdentifier, Realm};
+use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
 use crate::policy::{Grant, GrantId, MAX_GRANTS_PER_KEY};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys, credentials, grants or lists of grants remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, aliases, credentials, grants or lists of grants remembered at most, all dropped when there would be more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
 
 /// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
@@ -55,7 +55,8 @@ struct Cache {
     data_version: i64,
     /// When the last look for changes began.
     looked_at: Option<Instant>,
-    keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
+    keys: HashMap<KeyId, Arc<KeyEntry>>,
+    aliases: HashMap<AliasName, KeyId>,
     credentials: HashMap<String, Arc<Credential>>,
     grants: HashMap<GrantId, Arc<Grant>>,
     grants_to: GrantsTo,
@@ -205,6 +206,23 @@ impl SqliteStore {
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
         // A panic while the lock is held leaves at worst an entry out.
         look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Cache {
+    fn key(&self, identifier: &KeyIdentifier) -> Option<Arc<KeyEntry>> {
+        let id = match identifier {
+            KeyIdentifier::Key(id) => id,
+            KeyIdentifier::Alias(name) => self.aliases.get(name)?,
+        };
+        self.keys.get(id).cloned()
+    }
+
+    fn remember_key(&mut self, identifier: &KeyIdentifier, entry: &Arc<KeyEntry>) {
+        if let KeyIdentifier::Alias(name) = identifier {
+            remember(&mut self.aliases, name.clone(), entry.key.id);
+        }
+        remember(&mut self.keys, entry.key.id, Arc::clone(entry));
     }
 }
 
