@@ -55,7 +55,7 @@ pub enum OperationError {
     )]
     NotForThisCaller {
         /// Who asked.
-        caller: crate::policy::Caller,
+        caller: Box<crate::policy::Caller>,
         /// For what.
         action: &'static str,
         /// About what.

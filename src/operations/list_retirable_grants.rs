@@ -65,7 +65,7 @@ fn require_same_principal_or_its_account(
         retiring.covers(caller) || is_its_account
     });
     is_allowed.then_some(()).ok_or_else(|| OperationError::NotForThisCaller {
-        caller: caller.clone(),
+        caller: Box::new(caller.clone()),
         action: "kms:ListRetirableGrants",
         resource: retiring.to_string(),
     })

@@ -62,10 +62,13 @@ struct Cache {
     grants_to: GrantsTo,
 }
 
+/// The caller by its ARN.
+type KeyAndCaller = (KeyId, Box<str>);
+
 /// The grants on a key that name a caller, also when there are none.
 #[derive(Default)]
 struct GrantsTo {
-    lists: HashMap<(KeyId, Box<str>), Arc<[Arc<Grant>]>>,
+    lists: HashMap<KeyAndCaller, Arc<[Arc<Grant>]>>,
     /// Grants in all lists.
     grants: usize,
 }
@@ -227,11 +230,11 @@ impl Cache {
 }
 
 impl GrantsTo {
-    fn get(&self, name: &(KeyId, Box<str>)) -> Option<Arc<[Arc<Grant>]>> {
+    fn get(&self, name: &KeyAndCaller) -> Option<Arc<[Arc<Grant>]>> {
         self.lists.get(name).cloned()
     }
 
-    fn remember(&mut self, name: (KeyId, Box<str>), list: Arc<[Arc<Grant>]>) {
+    fn remember(&mut self, name: KeyAndCaller, list: Arc<[Arc<Grant>]>) {
         if self.lists.len() >= MAX_CACHED || self.grants + list.len() > MAX_CACHED_IN_LISTS {
             *self = Self::default();
         }
