@@ -65,7 +65,11 @@ fn main() {
 
 async fn run() {
     let (mut small, mut large) = (Place::fill(SMALL).await, Place::fill(LARGE).await);
-    println!("{LARGE} keys and {} grants ÷ {SMALL} keys and {}:", LARGE * GRANTS_PER_KEY, SMALL * GRANTS_PER_KEY);
+    println!(
+        "{LARGE} keys and {} grants ÷ {SMALL} keys and {}:",
+        LARGE * GRANTS_PER_KEY,
+        SMALL * GRANTS_PER_KEY
+    );
     let row = |name: &str, lookups: &str, few: Vec<Duration>, many: Vec<Duration>| {
         let (few, many) = (median(few), median(many));
         let ratio = many / few;
@@ -147,13 +151,15 @@ impl Place {
             .execute(&mut *transaction)
             .await
             .unwrap();
-            sqlx::query("INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, 1, ?, ?)")
-                .bind(&key_id)
-                .bind(rand::random::<[u8; 32]>().as_slice())
-                .bind([7; 61].as_slice())
-                .execute(&mut *transaction)
-                .await
-                .unwrap();
+            sqlx::query(
+                "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, 1, ?, ?)",
+            )
+            .bind(&key_id)
+            .bind(rand::random::<[u8; 32]>().as_slice())
+            .bind([7; 61].as_slice())
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
             sqlx::query("INSERT INTO aliases (name, key_id, created_at_ms) VALUES (?, ?, 0)")
                 .bind(&alias)
                 .bind(&key_id)

@@ -38,6 +38,8 @@ mod grant_chains;
 mod grants;
 #[path = "operations/imports.rs"]
 mod imports;
+#[path = "operations/last_usage.rs"]
+mod last_usage;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]

@@ -16,11 +16,10 @@ use crate::time::UnixTime;
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        let (mut observer, data_version) =
-            match self.look(|cache| cache.key(identifier)).await? {
-                Looked::Found(found) => return Ok(Some(found)),
-                Looked::Absent { observer, data_version } => (observer, data_version),
-            };
+        let (mut observer, data_version) = match self.look(|cache| cache.key(identifier)).await? {
+            Looked::Found(found) => return Ok(Some(found)),
+            Looked::Absent { observer, data_version } => (observer, data_version),
+        };
         let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
             return Ok(None);
         };
@@ -163,6 +162,7 @@ impl KeyStore for SqliteStore {
             "DELETE FROM aliases WHERE key_id = ?",
             "DELETE FROM grants WHERE key_id = ?",
             "DELETE FROM key_materials WHERE key_id = ?",
+            "DELETE FROM key_usages WHERE key_id = ?",
             "DELETE FROM keys WHERE key_id = ?",
         ] {
             sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;

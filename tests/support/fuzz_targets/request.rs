@@ -7,7 +7,7 @@ use nitro_key_broker::operations::{
     DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
     DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
     GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
     GetParametersForImport, ImportKeyMaterial, ListGrants, ListKeyPolicies, ListKeyRotations,
     ListRetirableGrants, Members, Operation, PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant,
     RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
@@ -45,6 +45,7 @@ pub fn run(input: &[u8]) {
             check_operation::<GenerateDataKeyPairWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateRandom>(&json, &other_form);
+            check_operation::<GetKeyLastUsage>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
             check_operation::<GetKeyRotationStatus>(&json, &other_form);
             check_operation::<GetParametersForImport>(&json, &other_form);
