@@ -18,15 +18,15 @@ use crate::auth::sigv4::{RawRequest, SignatureWindow};
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
-    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt,
-    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
-    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
-    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
+    Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores,
+    DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation,
+    Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
-    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListKeyPolicies, ListKeyRotations,
-    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand,
-    ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
-    keep_house,
+    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListGrants, ListKeyPolicies,
+    ListKeyRotations, ListRetirableGrants, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt,
+    ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
+    UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
@@ -127,6 +127,7 @@ impl Api {
             CreateCustomKeyStore::NAME => {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
+            CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DeleteCustomKeyStore::NAME => {
@@ -165,11 +166,15 @@ impl Api {
                 self.run::<GetParametersForImport>(&members, &invocation, event).await
             }
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
+            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
+            ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
             ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
+            RetireGrant::NAME => self.run::<RetireGrant>(&members, &invocation, event).await,
+            RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,

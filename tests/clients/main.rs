@@ -43,6 +43,11 @@ fn boto3_encrypts_and_looks_after_keys() {
 }
 
 #[test]
+fn boto3_lends_a_key_by_grants() {
+    run_python("boto3_grants", Transport::Tls);
+}
+
+#[test]
 fn boto3_meets_modelled_exceptions() {
     run_python("boto3_refusals", Transport::Tls);
 }

@@ -301,6 +301,19 @@ const REQUESTS: &[(&str, &str)] = &[
         "decrypt_asymmetric",
         r#"{"CiphertextBlob":"AQ==","KeyId":"alias/app","EncryptionAlgorithm":"RSAES_OAEP_SHA_256"}"#,
     ),
+    (
+        "create_grant",
+        r#"{"KeyId":"0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e","GranteePrincipal":"arn:aws:iam::111122223333:role/a","RetiringPrincipal":"arn:aws:iam::111122223333:root","Operations":["Decrypt","CreateGrant"],"Constraints":{"EncryptionContextSubset":{"App":"a"}},"Name":"a/b"}"#,
+    ),
+    (
+        "retire_grant",
+        r#"{"KeyId":"a","GrantId":"abababababababababababababababababababababababababababababababab"}"#,
+    ),
+    ("retire_by_token", r#"{"GrantToken":"AbCdEf_-","DryRun":false}"#),
+    (
+        "list_retirable",
+        r#"{"RetiringPrincipal":"arn:aws:iam::111122223333:user/a","Limit":100,"Marker":"ab"}"#,
+    ),
     ("repeated_name", r#"{"KeyId":"a","\u004beyId":"b","KeySpec":"AES_256"}"#),
     ("both_sizes", r#"{"KeyId":"a","KeySpec":"AES_256","NumberOfBytes":1}"#),
     (
