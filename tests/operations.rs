@@ -14,6 +14,7 @@
 mod broker;
 
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 #[path = "operations/aliases.rs"]
