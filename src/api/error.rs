@@ -115,7 +115,10 @@ impl From<OperationError> for ApiError {
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
-            | OperationError::Attestation(_) => "ValidationException",
+            | OperationError::Attestation(_)
+            | OperationError::InvalidKeyKind(_)
+            | OperationError::InvalidParameter(_)
+            | OperationError::InvalidPeerKey(_) => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
@@ -139,6 +142,8 @@ impl From<OperationError> for ApiError {
             }
             OperationError::IncorrectKey(_) => "IncorrectKeyException",
             OperationError::InvalidKeyUsage(_) => "InvalidKeyUsageException",
+            OperationError::InvalidSignature => "KMSInvalidSignatureException",
+            OperationError::InvalidMac => "KMSInvalidMacException",
             OperationError::DryRun => "DryRunOperationException",
             OperationError::Store(_)
             | OperationError::Record(_)

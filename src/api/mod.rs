@@ -17,12 +17,13 @@ use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey,
-    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
-    OperationError, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
-    UpdateKeyDescription, keep_house,
+    Broker, CancelKeyDeletion, CreateAlias, Decapsulate, Decrypt, DeleteAlias, DeriveSharedSecret,
+    DescribeKey, DisableKey, DisableKeyRotation, EnableKey, EnableKeyRotation, Encapsulate, Encrypt,
+    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintext, GenerateMac, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus,
+    GetPublicKey, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
+    OperationError, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, Sign, UpdateAlias,
+    UpdateKeyDescription, Verify, VerifyMac, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -108,13 +109,16 @@ impl Api {
         match operation {
             CancelKeyDeletion::NAME => self.run::<CancelKeyDeletion>(&members, &invocation, event).await,
             CreateAlias::NAME => self.run::<CreateAlias>(&members, &invocation, event).await,
+            Decapsulate::NAME => self.run::<Decapsulate>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
+            DeriveSharedSecret::NAME => self.run::<DeriveSharedSecret>(&members, &invocation, event).await,
             DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
             DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
             DisableKeyRotation::NAME => self.run::<DisableKeyRotation>(&members, &invocation, event).await,
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
             EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
+            Encapsulate::NAME => self.run::<Encapsulate>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
             GenerateDataKeyPair::NAME => self.run::<GenerateDataKeyPair>(&members, &invocation, event).await,
@@ -124,21 +128,26 @@ impl Api {
             GenerateDataKeyWithoutPlaintext::NAME => {
                 self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
             }
+            GenerateMac::NAME => self.run::<GenerateMac>(&members, &invocation, event).await,
             GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
             GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
             GetKeyRotationStatus::NAME => {
                 self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
             }
+            GetPublicKey::NAME => self.run::<GetPublicKey>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
+            Sign::NAME => self.run::<Sign>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateKeyDescription::NAME => {
                 self.run::<UpdateKeyDescription>(&members, &invocation, event).await
             }
+            Verify::NAME => self.run::<Verify>(&members, &invocation, event).await,
+            VerifyMac::NAME => self.run::<VerifyMac>(&members, &invocation, event).await,
             other => Err(ApiError::unknown_operation(other)),
         }
     }

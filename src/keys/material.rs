@@ -10,7 +10,7 @@ use crate::time::UnixTime;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyMaterialId([u8; 32]);
 
-/// One version of a key's material, 256 bits. Wiped when dropped.
+/// One version of a symmetric encryption key's material, 256 bits. Wiped when dropped.
 pub struct KeyMaterial {
     id: KeyMaterialId,
     bytes: Zeroizing<[u8; AEAD_KEY_LEN]>,
@@ -43,18 +43,6 @@ pub enum RotationKind {
 }
 
 impl KeyMaterial {
-    /// New random material.
-    ///
-    /// # Errors
-    /// When the random generator fails.
-    pub fn generate() -> Result<Self, CryptoError> {
-        let mut id = [0; 32];
-        fill_random(&mut id)?;
-        let mut bytes = Zeroizing::new([0; AEAD_KEY_LEN]);
-        fill_random(&mut *bytes)?;
-        Ok(Self { id: KeyMaterialId(id), bytes })
-    }
-
     /// Material that a root key unwrapped.
     ///
     /// # Errors
@@ -69,8 +57,8 @@ impl KeyMaterial {
         &self.id
     }
 
-    /// The bytes, for a root key to wrap and for sealing.
-    pub(crate) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
+    /// The bytes, for sealing.
+    pub(super) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
         &self.bytes
     }
 }
@@ -118,6 +106,16 @@ impl RotationKind {
 }
 
 impl KeyMaterialId {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// When the random generator fails.
+    pub fn generate() -> Result<Self, CryptoError> {
+        let mut id = [0; 32];
+        fill_random(&mut id)?;
+        Ok(Self(id))
+    }
+
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

@@ -7,7 +7,8 @@ use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, FromUnwrapped, Key, KeyIdentifier, KeyMaterial, Realm, SealError,
+    WrappedKeyMaterial,
 };
 use crate::policy::{self, Denial, KeyPolicy, Permit, Policies, Question};
 use crate::root_key::{RootKey, RootKeyError};
@@ -48,6 +49,8 @@ pub(super) struct Access<'a> {
     pub(super) encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub(super) data_key_pair_spec: Option<&'static str>,
+    /// What the request does with a key for something else than encryption.
+    pub(super) algorithms: policy::Algorithms,
 }
 
 impl<'a> Access<'a> {
@@ -62,6 +65,7 @@ impl<'a> Access<'a> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            algorithms: policy::Algorithms::default(),
         }
     }
 }
@@ -205,6 +209,7 @@ impl Broker {
             key_origin: access.entry.key.origin.name(),
             encryption_algorithm: access.encryption_algorithm,
             data_key_pair_spec: access.data_key_pair_spec,
+            algorithms: access.algorithms,
             source_ip: invocation.source_ip,
             secure_transport: invocation.secure_transport,
             now: invocation.now,
@@ -212,12 +217,12 @@ impl Broker {
         policy::decide(&Policies { key: policy }, &question)
     }
 
-    /// The version of a key's material that new ciphertexts are sealed under.
-    pub(super) async fn current_material(
+    /// The current version of a key's material, as what the key's usage makes of it.
+    pub(super) async fn current_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         let wrapped = key.current_material().ok_or_else(|| StoreError::Corrupt {
             what: "key",
             problem: format!("{} has no material", key.arn),
@@ -237,23 +242,23 @@ impl Broker {
             return Err(OperationError::IncorrectKey(key.arn.clone()));
         }
         let wrapped = key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
-        let material = self.unwrap_material(permit, key, wrapped).await?;
+        let material: KeyMaterial = self.unwrap_material(permit, key, wrapped).await?;
         Ok(keys::open(permit, key, &material, context, blob)?)
     }
 
     /// A version of a key's material in the clear, for whoever holds a permit.
-    async fn unwrap_material(
+    async fn unwrap_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
         wrapped: &WrappedKeyMaterial,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
         let context = wrapped.id().wrapping_context(key.id);
         let bytes = self.root_key.unwrap_key(&context, wrapped.wrapped()).await?;
-        Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
+        Ok(M::from_unwrapped(key, *wrapped.id(), &bytes)?)
     }
 
     /// Refuses grant tokens, since none were ever issued.

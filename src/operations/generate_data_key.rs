@@ -10,7 +10,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier, MAX_DATA_KEY_LEN};
+use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
@@ -53,7 +53,7 @@ impl Operation for GenerateDataKey {
             operation: Self::NAME,
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
-        let (identifier, entry) = self.request.key(broker, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),
@@ -126,15 +126,17 @@ impl DataKeyRequest {
         .into_value()
     }
 
-    /// The key that is named, in a state that allows its use.
+    /// The key that is named, in a state that allows its use, and fit for what `operation` does.
     pub(super) async fn key(
         &self,
+        operation: &'static str,
         broker: &Broker,
         event: &mut AuditEvent,
     ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         Ok((identifier, entry))
     }
 

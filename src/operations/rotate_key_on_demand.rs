@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::ManagedKey;
+use super::managed_key::{ManagedKey, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -46,6 +46,7 @@ impl Operation for RotateKeyOnDemand {
         event: &mut AuditEvent,
     ) -> Result<RotateKeyOnDemandResponse, OperationError> {
         let key = &self.key.authorized("kms:RotateKeyOnDemand", broker, invocation, event).await?.key;
+        require_rotatable(key)?;
         key.require_enabled()?;
         let on_demand = |rotation: Rotation| rotation.kind == RotationKind::OnDemand;
         let rotations = key

@@ -12,7 +12,7 @@ const ENCRYPTION_CONTEXT_PREFIX: &str = "kms:EncryptionContext:";
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 14] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 18] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
@@ -23,6 +23,10 @@ const PLAIN_KEYS: [(&str, ConditionKey); 14] = [
     ("kms:RequestAlias", ConditionKey::RequestAlias),
     ("kms:ResourceAliases", ConditionKey::ResourceAliases),
     ("kms:EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm),
+    ("kms:SigningAlgorithm", ConditionKey::SigningAlgorithm),
+    ("kms:MessageType", ConditionKey::MessageType),
+    ("kms:MacAlgorithm", ConditionKey::MacAlgorithm),
+    ("kms:KeyAgreementAlgorithm", ConditionKey::KeyAgreementAlgorithm),
     ("aws:PrincipalArn", ConditionKey::PrincipalArn),
     ("aws:CurrentTime", ConditionKey::CurrentTime),
     ("aws:SourceIp", ConditionKey::SourceIp),
@@ -56,6 +60,14 @@ pub enum ConditionKey {
     ResourceAliases,
     /// `kms:EncryptionAlgorithm`: the algorithm of the request, such as `SYMMETRIC_DEFAULT`.
     EncryptionAlgorithm,
+    /// `kms:SigningAlgorithm`: what the request signs or verifies with, such as `ECDSA_SHA_256`.
+    SigningAlgorithm,
+    /// `kms:MessageType`: whether what is signed is hashed yet, `RAW` or `DIGEST`.
+    MessageType,
+    /// `kms:MacAlgorithm`: what the request makes or verifies a MAC with, such as `HMAC_SHA_256`.
+    MacAlgorithm,
+    /// `kms:KeyAgreementAlgorithm`: what the request derives a shared secret with, `ECDH`.
+    KeyAgreementAlgorithm,
     /// `aws:PrincipalArn`: the caller's ARN; the role's, for a session of a role.
     PrincipalArn,
     /// `aws:CurrentTime`: the time of the request, in whole seconds.
@@ -124,7 +136,11 @@ impl ConditionKey {
             | Self::DataKeyPairSpec
             | Self::RequestAlias
             | Self::ResourceAliases
-            | Self::EncryptionAlgorithm => ValueType::String,
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => ValueType::String,
         }
     }
 
@@ -180,7 +196,11 @@ impl ConditionKey {
             | Self::KeyUsage
             | Self::KeyOrigin
             | Self::DataKeyPairSpec
-            | Self::EncryptionAlgorithm => None,
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => None,
         }
     }
 }
