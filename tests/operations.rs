@@ -15,6 +15,8 @@ mod broker;
 
 #[path = "operations/aliases.rs"]
 mod aliases;
+#[path = "operations/asymmetric_encryption.rs"]
+mod asymmetric_encryption;
 #[path = "operations/compatibility.rs"]
 mod compatibility;
 #[path = "operations/confusion.rs"]
@@ -25,20 +27,32 @@ mod data_key_pairs;
 mod deletion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
+#[path = "operations/encapsulation.rs"]
+mod encapsulation;
 #[path = "operations/encrypt.rs"]
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/mac.rs"]
+mod mac;
 #[path = "operations/management.rs"]
 mod management;
+#[path = "operations/openssl.rs"]
+mod openssl;
 #[path = "operations/parameters.rs"]
 mod parameters;
+#[path = "operations/public_key.rs"]
+mod public_key;
 #[path = "operations/random.rs"]
 mod random;
 #[path = "operations/released.rs"]
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/shared_secret.rs"]
+mod shared_secret;
+#[path = "operations/sign.rs"]
+mod sign;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
