@@ -33,6 +33,10 @@ mod encapsulation;
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/imports.rs"]
+mod imports;
+#[path = "operations/last_usage.rs"]
+mod last_usage;
 #[path = "operations/mac.rs"]
 mod mac;
 #[path = "operations/management.rs"]
@@ -53,6 +57,8 @@ mod rotation;
 mod shared_secret;
 #[path = "operations/sign.rs"]
 mod sign;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -110,15 +110,18 @@ impl ApiError {
 
 impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
-        use crate::keys::KeyStateError;
+        use crate::keys::{KeyKindError, KeyStateError};
 
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
             | OperationError::Attestation(_)
-            | OperationError::InvalidKeyKind(_)
+            | OperationError::InvalidKeyKind(
+                KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
+            )
             | OperationError::InvalidParameter(_)
-            | OperationError::InvalidPeerKey(_) => "ValidationException",
+            | OperationError::InvalidPeerKey(_)
+            | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
@@ -127,14 +130,25 @@ impl From<OperationError> for ApiError {
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
             OperationError::TooManyRotations { .. } => "LimitExceededException",
-            OperationError::Unsupported(_) => "UnsupportedOperationException",
+            OperationError::Unsupported(_)
+            | OperationError::Origin(_)
+            | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
             OperationError::KeyState(KeyStateError::Disabled(_)) => "DisabledException",
             OperationError::KeyState(
-                KeyStateError::PendingDeletion(_) | KeyStateError::NotPendingDeletion(_),
+                KeyStateError::PendingDeletion(_)
+                | KeyStateError::PendingImport(_)
+                | KeyStateError::NotPendingDeletion(_),
             ) => "KMSInvalidStateException",
+            OperationError::DisabledForImport(_)
+            | OperationError::ImportInTheWay(_)
+            | OperationError::NothingToRotateTo(_) => "KMSInvalidStateException",
+            OperationError::InvalidImportToken => "InvalidImportTokenException",
+            OperationError::ExpiredImportToken { .. } => "ExpiredImportTokenException",
+            OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
+            OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
             OperationError::Denied(_) => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {

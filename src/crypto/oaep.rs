@@ -40,21 +40,34 @@ impl OaepKey {
     }
 }
 
-/// What was encrypted to the public half of a PKCS#8 RSA private key.
-///
-/// # Errors
-/// When it is no RSA key, or the ciphertext is none of its.
-pub fn oaep_decrypt(
-    digest: OaepDigest,
-    private_key: &[u8],
-    ciphertext: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    let key = PrivateDecryptingKey::from_pkcs8(private_key).map_err(|_| CryptoError)?;
-    let key = OaepPrivateDecryptingKey::new(key)?;
-    let mut plaintext = Zeroizing::new(vec![0; key.min_output_size()]);
-    let length = key.decrypt(digest.algorithm(), ciphertext, &mut plaintext, None)?.len();
-    plaintext.truncate(length);
-    Ok(plaintext)
+/// An RSA private key for RSAES-OAEP.
+pub struct OaepPrivateKey(OaepPrivateDecryptingKey);
+
+impl OaepPrivateKey {
+    /// Reads a PKCS#8 PrivateKeyInfo.
+    ///
+    /// # Errors
+    /// When it is not an RSA key that the primitive accepts.
+    pub fn from_pkcs8(private_key: &[u8]) -> Result<Self, CryptoError> {
+        let key = PrivateDecryptingKey::from_pkcs8(private_key).map_err(|_| CryptoError)?;
+        Ok(Self(OaepPrivateDecryptingKey::new(key)?))
+    }
+
+    /// Bytes of the modulus.
+    pub fn modulus_len(&self) -> usize {
+        self.0.key_size_bytes()
+    }
+
+    /// What was encrypted to the public half.
+    ///
+    /// # Errors
+    /// When the ciphertext is none of this key and digest.
+    pub fn decrypt(&self, digest: OaepDigest, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let mut plaintext = Zeroizing::new(vec![0; self.0.min_output_size()]);
+        let length = self.0.decrypt(digest.algorithm(), ciphertext, &mut plaintext, None)?.len();
+        plaintext.truncate(length);
+        Ok(plaintext)
+    }
 }
 
 impl OaepDigest {

@@ -9,7 +9,8 @@ use super::material::KeyMaterialId;
 use super::unwrapped::FromUnwrapped;
 use super::{SealError, require_permit_for};
 use crate::crypto::{
-    self, CryptoError, EcdhPublicKey, KeyPairKind, OaepDigest, OaepKey, SignatureScheme, SignedMessage,
+    self, CryptoError, EcdhPublicKey, KeyPairKind, OaepDigest, OaepKey, OaepPrivateKey, SignatureScheme,
+    SignedMessage,
 };
 use crate::policy::Permit;
 
@@ -89,8 +90,8 @@ pub fn decrypt(
     ciphertext: &[u8],
 ) -> Result<DataKey, BlobError> {
     require_permit_for(permit, key)?;
-    let plaintext = crypto::oaep_decrypt(digest, &material.0.pkcs8, ciphertext)
-        .map_err(|CryptoError| BlobError::Asymmetric)?;
+    let private_key = OaepPrivateKey::from_pkcs8(&material.0.pkcs8).map_err(SealError::from)?;
+    let plaintext = private_key.decrypt(digest, ciphertext).map_err(|CryptoError| BlobError::Asymmetric)?;
     Ok(DataKey::from_opened(plaintext))
 }
 

@@ -12,6 +12,7 @@ mod data_key_pair;
 mod key;
 mod key_identifier;
 mod key_spec;
+mod last_usage;
 mod mac;
 mod material;
 mod new_material;
@@ -29,14 +30,17 @@ pub use asymmetric::{
 pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
 pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
 pub use data_key_pair::{DATA_KEY_PAIR_SPECS, DataKeyPair};
-pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN};
+pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, OriginError};
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };
 pub use key_spec::{KeyKind, KeyKindError, KeyOrigin, KeySpec, KeyUsage};
+pub use last_usage::{LastUsage, is_tracked_usage};
 pub use mac::{MacKey, mac, verify_mac};
-pub use material::{KeyMaterial, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial};
-pub use new_material::NewMaterial;
+pub use material::{
+    Import, KeyMaterial, KeyMaterialId, MAX_ON_DEMAND_ROTATIONS, Rotation, RotationKind, WrappedKeyMaterial,
+};
+pub use new_material::{ImportedMaterialError, NewMaterial};
 pub use recipient_envelope::{CiphertextForRecipient, random_for_recipient, seal_for_recipient};
 pub use unwrapped::FromUnwrapped;
 

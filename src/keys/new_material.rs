@@ -1,5 +1,6 @@
 use zeroize::Zeroizing;
 
+use super::key::Key;
 use super::key_spec::KeySpec;
 use super::material::KeyMaterialId;
 use crate::crypto::{AEAD_KEY_LEN, CryptoError, fill_random, generate_key_pair};
@@ -10,6 +11,27 @@ pub struct NewMaterial {
     id: KeyMaterialId,
     bytes: Zeroizing<Vec<u8>>,
     public_key: Option<Vec<u8>>,
+}
+
+/// Why bytes from elsewhere are no material for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportedMaterialError {
+    /// Of another length.
+    #[error("a key of spec {spec} takes {expected} bytes, found {actual}", spec = .spec.name())]
+    Length {
+        /// What the key is made of.
+        spec: KeySpec,
+        /// Bytes of its material.
+        expected: usize,
+        /// What was found.
+        actual: usize,
+    },
+    /// For an asymmetric key, whose material is made here only.
+    #[error("key material for the spec {spec} cannot be imported here", spec = .spec.name())]
+    KeyPair {
+        /// What the key is made of.
+        spec: KeySpec,
+    },
 }
 
 impl NewMaterial {
@@ -27,6 +49,23 @@ impl NewMaterial {
                 Ok(Self { id, bytes: pair.private_key, public_key: Some(pair.public_key) })
             }
         }
+    }
+
+    /// Material of `key` that came from elsewhere.
+    ///
+    /// # Errors
+    /// When it is not of the key's spec.
+    pub fn imported(key: &Key, bytes: &[u8]) -> Result<Self, ImportedMaterialError> {
+        let expected = match key.spec {
+            KeySpec::SymmetricDefault => AEAD_KEY_LEN,
+            KeySpec::Hmac(digest) => digest.output_len(),
+            KeySpec::KeyPair(_) => return Err(ImportedMaterialError::KeyPair { spec: key.spec }),
+        };
+        if bytes.len() != expected {
+            return Err(ImportedMaterialError::Length { spec: key.spec, expected, actual: bytes.len() });
+        }
+        let id = KeyMaterialId::of_imported(key.id, bytes);
+        Ok(Self { id, bytes: Zeroizing::new(bytes.to_vec()), public_key: None })
     }
 
     /// Which version of the key's material it is to be.

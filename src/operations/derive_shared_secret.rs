@@ -77,7 +77,7 @@ impl Operation for DeriveSharedSecret {
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let curve = self.algorithm.require_of(&entry.key, Self::NAME)?;
         let peer = PeerKey::parse(curve, &self.public_key)?;
         let attested = recipient.attest(broker, invocation, event)?;

@@ -72,7 +72,7 @@ impl Operation for Encrypt {
     ) -> Result<EncryptResponse, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let scheme = self.terms.algorithm.require_of(&entry.key, Self::NAME)?;
         let plaintext = DataKey::from_plaintext(self.plaintext.clone());
         self.terms.require_room(scheme, &entry.key, &plaintext)?;

@@ -64,7 +64,7 @@ impl Operation for GetPublicKey {
     ) -> Result<GetPublicKeyResponse, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),

@@ -13,6 +13,8 @@ use crate::time::UnixTime;
 pub struct NewKey {
     /// What it is for, in words.
     pub description: String,
+    /// Where its material comes from; one of origin `EXTERNAL` begins without.
+    pub origin: KeyOrigin,
     /// Who may use it for what.
     pub policy: KeyPolicy,
     /// What it is made of, and what it is for.
@@ -34,24 +36,30 @@ impl NewKey {
         fill_random(&mut id)?;
         let id = KeyId::from_random_bytes(id);
         let spec = self.kind.spec();
-        // An RSA key takes long: other requests go on meanwhile.
-        let material =
-            spawn_blocking(move || NewMaterial::generate(spec)).await.map_err(|_| CryptoError)??;
-        let wrapped = wrap_material(root_key, id, &material).await?;
+        let (materials, public_key) = match self.origin {
+            KeyOrigin::AwsKms => {
+                // An RSA key takes long: other requests go on meanwhile.
+                let material =
+                    spawn_blocking(move || NewMaterial::generate(spec)).await.map_err(|_| CryptoError)??;
+                let wrapped = wrap_material(root_key, id, &material).await?;
+                (vec![wrapped], material.public_key().map(<[u8]>::to_vec))
+            }
+            KeyOrigin::External => (Vec::new(), None),
+        };
         Ok(Key {
             id,
             arn: realm.key_arn(id),
             state: KeyState::Enabled,
             spec,
             usage: self.kind.usage(),
-            origin: KeyOrigin::AwsKms,
-            public_key: material.public_key().map(<[u8]>::to_vec),
+            origin: self.origin,
+            public_key,
             description: self.description,
             created_at,
             deletion_at: None,
             rotation: None,
             policy: Arc::new(self.policy),
-            materials: vec![wrapped],
+            materials,
         })
     }
 }

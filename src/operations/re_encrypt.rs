@@ -84,9 +84,9 @@ impl Operation for ReEncrypt {
     ) -> Result<ReEncryptResponse, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let LocatedCiphertext { named_as: source_name, entry: source, ciphertext } =
-            self.source.locate(Self::NAME, broker, event).await?;
+            self.source.locate(Self::NAME, broker, invocation.now, event).await?;
         let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
-        let destination = broker.usable_key(&destination_name, event).await?;
+        let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
         let scheme = self.destination.algorithm.require_of(&destination.key, Self::NAME)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

@@ -7,6 +7,7 @@ use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
 use crate::keys::{CiphertextBlob, EncryptionAlgorithm, KeyIdentifier, MAX_CIPHERTEXT_BLOB_LEN};
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// The ciphertext that Decrypt and ReEncrypt are to open, and what the request says about its key.
 pub(super) struct ReceivedCiphertext {
@@ -54,6 +55,7 @@ impl ReceivedCiphertext {
         &self,
         operation: &'static str,
         broker: &Broker,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<LocatedCiphertext, OperationError> {
         let named_as = match &self.key_id {
@@ -64,7 +66,7 @@ impl ReceivedCiphertext {
             (None, Some(bytes)) => Some(CiphertextBlob::parse(bytes)?),
             _ => None,
         };
-        let entry = broker.key_of_ciphertext(named_as.as_ref(), blob.as_ref(), event).await?;
+        let entry = broker.key_of_ciphertext(named_as.as_ref(), blob.as_ref(), now, event).await?;
         let scheme = self.terms.algorithm.require_of(&entry.key, operation)?;
         let ciphertext = self.bytes.as_deref().map(|bytes| Ciphertext::parse(scheme, bytes)).transpose()?;
         Ok(LocatedCiphertext { named_as, entry, ciphertext })

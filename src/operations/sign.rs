@@ -133,7 +133,7 @@ impl SigningRequest {
     ) -> Result<Authorized, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let scheme = self.scheme(&entry.key, operation)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
-use nitro_key_broker::policy::{Denial, Permit, Policies, Question, decide};
+use nitro_key_broker::policy::{Algorithms, Denial, Permit, Policies, Question, decide};
 
 use super::*;
 
@@ -39,6 +39,12 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         encryption_context: &encryption_context,
         encryption_algorithm: Some("RSAES_OAEP_SHA_256"),
         data_key_pair_spec: Some("ECC_NIST_P256"),
+        algorithms: Algorithms {
+            signing: Some("ECDSA_SHA_256"),
+            message_type: Some("DIGEST"),
+            mac: Some("HMAC_SHA_384"),
+            key_agreement: Some("ECDH"),
+        },
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
         now: now(),
@@ -73,6 +79,10 @@ fn every_condition_key_sees_the_question() {
         ("StringEquals", "kms:KeyOrigin", r#""EXTERNAL""#.to_owned()),
         ("StringEquals", "kms:DataKeyPairSpec", r#""ECC_NIST_P256""#.to_owned()),
         ("StringEquals", "kms:EncryptionAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:SigningAlgorithm", r#""ECDSA_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:MessageType", r#""DIGEST""#.to_owned()),
+        ("StringEquals", "kms:MacAlgorithm", r#""HMAC_SHA_384""#.to_owned()),
+        ("StringEquals", "kms:KeyAgreementAlgorithm", r#""ECDH""#.to_owned()),
         ("StringEquals", "kms:RequestAlias", r#""alias/app""#.to_owned()),
         ("ForAllValues:StringEquals", "kms:ResourceAliases", r#"["alias/app","alias/old"]"#.to_owned()),
         ("ArnEquals", "aws:PrincipalArn", r#""arn:aws:iam::111122223333:user/alice""#.to_owned()),

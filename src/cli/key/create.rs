@@ -1,14 +1,14 @@
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 
 use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
-use crate::keys::{AliasName, KeyKind, KeySpec, KeyUsage, MAX_DESCRIPTION_LEN};
+use crate::keys::{AliasName, KeyKind, KeyOrigin, KeySpec, KeyUsage, MAX_DESCRIPTION_LEN};
 use crate::operations::{NewKey, default_key_policy};
 use crate::store::{AliasStore, KeyEntry, KeyStore, Store};
 use crate::time::UnixTime;
@@ -34,6 +34,10 @@ pub(in crate::cli) struct Create {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
+    /// Where its material comes from: made here, or imported later.
+    #[arg(long, value_enum, default_value_t = Origin::AwsKms)]
+    origin: Origin,
+
     /// A name for the key, alias/NAME.
     #[arg(long, value_name = "ALIAS")]
     alias: Option<String>,
@@ -41,6 +45,23 @@ pub(in crate::cli) struct Create {
     /// Print the key's metadata as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Origin {
+    #[value(name = "AWS_KMS")]
+    AwsKms,
+    #[value(name = "EXTERNAL")]
+    External,
+}
+
+impl From<Origin> for KeyOrigin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::AwsKms => Self::AwsKms,
+            Origin::External => Self::External,
+        }
+    }
 }
 
 impl Create {
@@ -51,6 +72,7 @@ impl Create {
             )));
         }
         let kind = kind(&self.key_spec, self.key_usage.as_deref())?;
+        kind.require_origin(self.origin.into()).map_err(CliError::usage)?;
         let alias = self.alias.as_deref().map(AliasName::parse).transpose().map_err(CliError::usage)?;
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
         let store = data_dir.open_store().await?;
@@ -61,7 +83,7 @@ impl Create {
             None => default_key_policy(&realm).map_err(CliError::failed)?,
         };
         let now = UnixTime::now();
-        let new_key = NewKey { description: self.description, policy, kind };
+        let new_key = NewKey { description: self.description, origin: self.origin.into(), policy, kind };
         let key = new_key.make(&realm, &root_key, now).await.map_err(CliError::failed)?;
         store.insert_key(&key).await.map_err(CliError::failed)?;
         if let Some(alias) = &alias {

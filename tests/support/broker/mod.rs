@@ -173,6 +173,10 @@ impl TestBroker {
         self.api.keep_house().await.unwrap()
     }
 
+    pub fn root_key(&self) -> &FileRootKey {
+        &self.root_key
+    }
+
     pub fn store(&self) -> &SqliteStore {
         &self.store
     }
@@ -237,12 +241,17 @@ impl TestBroker {
     /// A new key of this spec for this usage under `policy`, made as the broker makes it.
     pub async fn create_key_of(&self, spec: &'static str, usage: &str, policy: &Value) -> KindredKey {
         let kind = KeyKind::new(KeySpec::from_name(spec).unwrap(), KeyUsage::from_name(usage)).unwrap();
-        let new_key = NewKey { description: String::new(), policy: parse_policy(policy), kind };
+        let new_key = NewKey {
+            description: String::new(),
+            origin: KeyOrigin::AwsKms,
+            policy: parse_policy(policy),
+            kind,
+        };
         let key = new_key.make(&self.realm, &*self.root_key, self.now()).await.unwrap();
         self.store.insert_key(&key).await.unwrap();
         let wrapped = &key.materials[0];
         let context = wrapped.id().wrapping_context(key.id);
-        let material = self.root_key.unwrap_key(&context, wrapped.wrapped()).await.unwrap().to_vec();
+        let material = self.root_key.unwrap_key(&context, wrapped.wrapped().unwrap()).await.unwrap().to_vec();
         let public_key = key.public_key.clone().unwrap_or_default();
         KindredKey { id: key.id, arn: key.arn.to_string(), spec, material, public_key }
     }
@@ -256,7 +265,7 @@ impl TestBroker {
     /// The key's first material as the store holds it.
     pub async fn wrapped_material(&self, key: &TestKey) -> Vec<u8> {
         let found = self.store.find_key(&KeyIdentifier::Key(key.id)).await.unwrap().unwrap();
-        found.key.materials[0].wrapped().to_vec()
+        found.key.materials[0].wrapped().unwrap().to_vec()
     }
 
     /// Whether the database or its companions hold these bytes anywhere.
