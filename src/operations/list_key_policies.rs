@@ -30,7 +30,7 @@ impl Operation for ListKeyPolicies {
         let key = ManagedKey::parse(members)?;
         // One name fits every page, and no answer has a marker to come back with.
         members.integer("Limit", 1..=1000)?;
-        members.string("Marker", 1..=1024)?;
+        super::members::marker(members)?;
         Ok(Self { key })
     }
 

@@ -53,7 +53,7 @@ impl Operation for ListKeyRotations {
             key: ManagedKey::parse(members)?,
             with_first_material: members.one_of("IncludeKeyMaterial", &KINDS)?.unwrap_or(false),
             limit: usize::try_from(members.integer("Limit", 1..=1000)?.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1),
-            marker: members.string("Marker", 1..=1024)?.map(str::to_owned),
+            marker: super::members::marker(members)?,
         })
     }
 

@@ -278,6 +278,16 @@ pub(super) fn encryption_context(
     })
 }
 
+/// The member `Marker`, in the characters of its model.
+pub(super) fn marker(members: &Members<'_>) -> Result<Option<String>, MemberError> {
+    let Some(marker) = members.string("Marker", 1..=1024)? else { return Ok(None) };
+    if !marker.chars().all(|character| matches!(character, '\u{20}'..='\u{ff}')) {
+        let rule = "satisfy regular expression pattern: [\\u0020-\\u00FF]*".to_owned();
+        return Err(members.violates("Marker", rule, Some(marker)));
+    }
+    Ok(Some(marker.to_owned()))
+}
+
 /// The number of `GrantTokens`, each of them well-formed.
 pub(super) fn grant_tokens(members: &Members<'_>) -> Result<usize, MemberError> {
     members.strings("GrantTokens", 0..=10, 1..=8192).map(|tokens| tokens.len())

@@ -30,7 +30,7 @@ impl Operation for PutKeyPolicy {
         Ok(Self {
             key: ManagedKey::parse(members)?,
             policy_name: key_policy_name::parse(members)?,
-            policy: members.required_string("Policy", 1..=MAX_POLICY_MEMBER_LEN)?.to_owned(),
+            policy: parse_policy_member(members)?,
             bypasses_lockout_check: members.flag("BypassPolicyLockoutSafetyCheck")?,
         })
     }
@@ -63,4 +63,14 @@ impl Operation for PutKeyPolicy {
         broker.store().set_policy(entry.key.id, &policy).await?;
         Ok(NoMembers {})
     }
+}
+
+/// The member `Policy`, in the characters of its model; whether it is a policy is not the question here.
+fn parse_policy_member(members: &Members<'_>) -> Result<String, MemberError> {
+    let policy = members.required_string("Policy", 1..=MAX_POLICY_MEMBER_LEN)?;
+    if !policy.chars().all(|character| matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
+        let rule = "satisfy regular expression pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+".to_owned();
+        return Err(members.violates("Policy", rule, None));
+    }
+    Ok(policy.to_owned())
 }
