@@ -15,8 +15,6 @@ mod broker;
 
 #[path = "operations/aliases.rs"]
 mod aliases;
-#[path = "operations/compatibility.rs"]
-mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
 #[path = "operations/data_key_pairs.rs"]

@@ -58,6 +58,7 @@ impl Broker {
             "documents": documents,
             "private_key": place.file("key.der"),
             "directory": place.path,
+            "command": [env!("CARGO_BIN_EXE_nitro-key-broker"), "--data-dir", place.file("data")],
         });
         fs::write(place.file("setting.json"), setting.to_string()).unwrap();
         Self { process, directory, endpoint, credential: permanent }
@@ -84,8 +85,12 @@ impl Broker {
         self.directory.path().join(name)
     }
 
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
+    /// What the broker said last.
+    pub fn end_of_log(&self) -> String {
+        const LINES: usize = 40;
+        let log = fs::read_to_string(self.path("log")).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }
 

@@ -62,6 +62,14 @@ fn the_aws_cli_calls_every_operation_in_the_clear() {
     run_python("aws_cli", Transport::Plain);
 }
 
+/// Every operation and every constraint of botocore's service model; prints how many cases are as the model has them.
+#[test]
+fn the_broker_conforms_to_the_service_model() {
+    let report = run_python("conformance.suite", Transport::Plain);
+    let counted = report.lines().find(|line| line.starts_with("conformance: "));
+    println!("{}", counted.unwrap_or_else(|| panic!("nothing was counted: {report}")));
+}
+
 /// The envelope of a fresh data key and that of its decryption hold the same bytes, for every length whose ciphertext
 /// fills its OCTET STRING in another way.
 #[test]
@@ -100,8 +108,8 @@ fn the_rsa_crate_opens_what_the_aws_cli_receives() {
     }
 }
 
-/// Runs the tests in `tests/clients/<module>.py` against a new broker.
-fn run_python(module: &str, transport: Transport) {
+/// Runs the tests in `tests/clients/<module>.py` against a new broker, and returns what they print.
+fn run_python(module: &str, transport: Transport) -> String {
     let venv = clients::require_venv();
     let broker = Broker::start(transport);
     let output = Command::new(venv.join("bin/python"))
@@ -112,8 +120,9 @@ fn run_python(module: &str, transport: Transport) {
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{report}\n{}", broker.log());
+    assert!(output.status.success(), "{report}\n{}", broker.end_of_log());
     assert!(report.contains("\nRan ") && !report.contains("\nRan 0 "), "{report}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What `aws kms` prints, signed by the parent's credential.

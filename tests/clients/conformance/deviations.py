@@ -1,0 +1,62 @@
+"""The list of what differs from the model, `deviations.json`, and whether it is true."""
+
+import dataclasses
+import fnmatch
+import json
+import pathlib
+
+from .model import Case
+from .wire import Outcome
+
+FILE = pathlib.Path(__file__).with_name("deviations.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    case: Case
+    outcome: Outcome
+    # What is wrong; None where all is as the model has it.
+    problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Cases, by shell patterns, that all end in `does`. The first row that matches a case is the one that judges it."""
+
+    operations: list
+    cases: list
+    # `success`, the name of an exception, or `not prepared`.
+    does: str
+    reason: str
+
+    def matches(self, case):
+        return any(fnmatch.fnmatchcase(case.operation, pattern) for pattern in self.operations) and any(
+            # Brackets stand for themselves: they are part of a member's path.
+            fnmatch.fnmatchcase(case.name, pattern.replace("[", "[[]")) for pattern in self.cases
+        )
+
+
+def read():
+    return [Row(**row) for row in json.loads(FILE.read_text())]
+
+
+def row_of(rows, case):
+    return next((row for row in rows if row.matches(case)), None)
+
+
+def held_against_the_list(results):
+    """What deviates and is not listed, and what is listed and does not deviate as it says."""
+    rows, unlisted, wrong = read(), [], []
+    idle = set(range(len(rows)))
+    for result in results:
+        case, outcome = result.case, result.outcome
+        row = row_of(rows, case)
+        text = f"{case.operation}, {case.name}: {outcome.name} ({outcome.message:.200}) {result.problem or 'conforms'}"
+        if row is None:
+            if result.problem is not None:
+                unlisted.append(text)
+            continue
+        idle.discard(rows.index(row))
+        if result.problem is None or outcome.name != row.does:
+            wrong.append(f"{text}, but the list has {row.does}: {row.reason}")
+    return unlisted, wrong + [f"no case is of {rows[index]}" for index in sorted(idle)]
