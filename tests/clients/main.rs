@@ -1,7 +1,8 @@
-//! The AWS CLI and boto3 against a running broker, and what they receive opened by implementations that are not ours.
+//! The AWS CLI, boto3 and the AWS SDKs for Rust and JavaScript against a running broker, and what they receive opened by
+//! implementations that are not ours.
 //!
-//! What the clients do is in the Python files beside this one. Each test here runs one of them against a broker of its own,
-//! over TLS or in the clear.
+//! What the clients do is in the files beside this one, in their languages. Each test here runs one of them against a
+//! broker of its own, over TLS or in the clear.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +16,7 @@ mod broker;
 #[path = "../support/clients.rs"]
 mod clients;
 mod envelope;
+mod story;
 
 use std::path::Path;
 use std::process::Command;
