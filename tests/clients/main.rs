@@ -64,6 +64,11 @@ fn the_aws_cli_calls_every_operation_in_the_clear() {
     run_python("aws_cli", Transport::Plain);
 }
 
+#[test]
+fn the_encryption_sdk_writes_for_an_enclave() {
+    run_python("encryption_sdk", Transport::Tls);
+}
+
 /// Every operation and every constraint of botocore's service model; prints how many cases are as the model has them.
 #[test]
 fn the_broker_conforms_to_the_service_model() {
