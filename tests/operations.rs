@@ -27,6 +27,8 @@ mod dry_run;
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/imports.rs"]
+mod imports;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]
@@ -37,6 +39,8 @@ mod random;
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -17,12 +17,15 @@ use crate::auth::authenticate;
 use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::operations::{
-    Broker, CancelKeyDeletion, CreateAlias, Decrypt, DeleteAlias, DescribeKey, DisableKey,
-    DisableKeyRotation, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy,
-    GetKeyRotationStatus, Housekeeping, Invocation, ListKeyPolicies, ListKeyRotations, Members, Operation,
-    OperationError, PutKeyPolicy, ReEncrypt, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
-    UpdateKeyDescription, keep_house,
+    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt,
+    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
+    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
+    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus,
+    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListKeyPolicies, ListKeyRotations,
+    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand,
+    ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
+    keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::text::shorten;
@@ -107,12 +110,30 @@ impl Api {
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
         match operation {
             CancelKeyDeletion::NAME => self.run::<CancelKeyDeletion>(&members, &invocation, event).await,
+            ConnectCustomKeyStore::NAME => {
+                self.run::<ConnectCustomKeyStore>(&members, &invocation, event).await
+            }
             CreateAlias::NAME => self.run::<CreateAlias>(&members, &invocation, event).await,
+            CreateCustomKeyStore::NAME => {
+                self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
+            }
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
+            DeleteCustomKeyStore::NAME => {
+                self.run::<DeleteCustomKeyStore>(&members, &invocation, event).await
+            }
+            DeleteImportedKeyMaterial::NAME => {
+                self.run::<DeleteImportedKeyMaterial>(&members, &invocation, event).await
+            }
+            DescribeCustomKeyStores::NAME => {
+                self.run::<DescribeCustomKeyStores>(&members, &invocation, event).await
+            }
             DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
             DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
             DisableKeyRotation::NAME => self.run::<DisableKeyRotation>(&members, &invocation, event).await,
+            DisconnectCustomKeyStore::NAME => {
+                self.run::<DisconnectCustomKeyStore>(&members, &invocation, event).await
+            }
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
             EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
@@ -129,16 +150,25 @@ impl Api {
             GetKeyRotationStatus::NAME => {
                 self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
             }
+            GetParametersForImport::NAME => {
+                self.run::<GetParametersForImport>(&members, &invocation, event).await
+            }
+            ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
+            ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
+            UpdateCustomKeyStore::NAME => {
+                self.run::<UpdateCustomKeyStore>(&members, &invocation, event).await
+            }
             UpdateKeyDescription::NAME => {
                 self.run::<UpdateKeyDescription>(&members, &invocation, event).await
             }
+            UpdatePrimaryRegion::NAME => self.run::<UpdatePrimaryRegion>(&members, &invocation, event).await,
             other => Err(ApiError::unknown_operation(other)),
         }
     }

@@ -2,15 +2,18 @@ use std::sync::Arc;
 
 use super::Invocation;
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, KeyStateError, Realm, SealError,
+    WrappedKeyMaterial,
 };
-use crate::policy::{self, Denial, KeyPolicy, Permit, Question};
+use crate::policy::{self, Denial, KeyPolicy, Permit, Policies, Question};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
+use crate::time::UnixTime;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -43,8 +46,26 @@ pub(super) struct Access<'a> {
     pub(super) named_as: Option<&'a KeyIdentifier>,
     pub(super) recipient: Option<&'a AttestedRecipient>,
     pub(super) encryption_context: &'a EncryptionContext,
+    /// What the request encrypts or decrypts with.
+    pub(super) encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub(super) data_key_pair_spec: Option<&'static str>,
+}
+
+impl<'a> Access<'a> {
+    /// The least that there is to ask: neither an enclave nor an encryption context has a part.
+    pub(super) fn new(action: &'static str, entry: &'a KeyEntry) -> Self {
+        static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
+        Self {
+            action,
+            entry,
+            named_as: None,
+            recipient: None,
+            encryption_context: &NO_CONTEXT,
+            encryption_algorithm: None,
+            data_key_pair_spec: None,
+        }
+    }
 }
 
 impl Broker {
@@ -110,10 +131,11 @@ impl Broker {
     pub(super) async fn usable_key(
         &self,
         identifier: &KeyIdentifier,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         let entry = self.key(identifier, event).await?;
-        entry.key.require_enabled()?;
+        entry.key.require_enabled(now)?;
         Ok(entry)
     }
 
@@ -122,12 +144,13 @@ impl Broker {
         &self,
         named: Option<&KeyIdentifier>,
         blob: Option<&CiphertextBlob>,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         match (named, blob) {
-            (Some(identifier), _) => self.usable_key(identifier, event).await,
+            (Some(identifier), _) => self.usable_key(identifier, now, event).await,
             (None, Some(blob)) => {
-                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), event).await;
+                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), now, event).await;
                 found.map_err(|error| match error {
                     OperationError::NotFound(_) => OperationError::CiphertextOfUnknownKey,
                     error => error,
@@ -138,7 +161,7 @@ impl Broker {
     }
 
     /// Asks the key's policy.
-    pub(super) fn authorize(
+    pub(super) async fn authorize(
         &self,
         access: &Access<'_>,
         invocation: &Invocation,
@@ -181,12 +204,16 @@ impl Broker {
             request_alias,
             recipient: access.recipient,
             encryption_context: access.encryption_context,
+            key_spec: access.entry.key.spec.name(),
+            key_usage: access.entry.key.usage.name(),
+            key_origin: access.entry.key.origin.name(),
+            encryption_algorithm: access.encryption_algorithm,
             data_key_pair_spec: access.data_key_pair_spec,
             source_ip: invocation.source_ip,
             secure_transport: invocation.secure_transport,
             now: invocation.now,
         };
-        policy::decide(policy, &question)
+        policy::decide(&Policies { key: policy }, &question)
     }
 
     /// The version of a key's material that new ciphertexts are sealed under.
@@ -228,16 +255,14 @@ impl Broker {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
+        let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
-        let bytes = self.root_key.unwrap_key(&context, wrapped.wrapped()).await?;
+        let bytes = self.root_key.unwrap_key(&context, bytes).await?;
         Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
     }
 
     /// Refuses grant tokens, since none were ever issued.
-    pub(super) fn refuse_grant_tokens(&self, tokens: usize) -> Result<(), OperationError> {
-        match tokens {
-            0 => Ok(()),
-            _ => Err(OperationError::InvalidGrantToken { index: 0 }),
-        }
+    pub(super) fn refuse_grant_tokens(&self, tokens: &GrantTokens) -> Result<(), OperationError> {
+        if tokens.is_empty() { Ok(()) } else { Err(OperationError::InvalidGrantToken { index: 0 }) }
     }
 }

@@ -6,7 +6,7 @@
 use super::broker::Broker;
 use super::error::OperationError;
 use crate::audit::{AuditEvent, AuditLog, Ending, Outcome, Subject, random_id};
-use crate::keys::{AutomaticRotation, KeyId, KeyIdentifier, Rotation, RotationKind};
+use crate::keys::{AutomaticRotation, KeyId, KeyIdentifier, KeyMaterialId, Rotation, RotationKind};
 use crate::root_key::wrap_new_material;
 use crate::time::UnixTime;
 
@@ -17,6 +17,8 @@ pub struct Housekeeping {
     pub deleted: usize,
     /// Keys rotated: their period has passed (KMS developer guide, *Rotating AWS KMS keys*).
     pub rotated: usize,
+    /// Versions of imported material destroyed: their time is over (KMS developer guide, *Setting an expiration time*).
+    pub expired: usize,
     /// Keys that something was due for and failed; the log says why. They keep no other key from its due.
     pub failed: usize,
 }
@@ -37,6 +39,12 @@ pub async fn keep_house(
         match house.delete(id).await {
             Ok(deleted) => done.deleted += usize::from(deleted),
             Err(error) => done.count_failure(id, "deleted", &error),
+        }
+    }
+    for (id, material) in broker.store().materials_to_delete(now).await? {
+        match house.expire(id, &material).await {
+            Ok(expired) => done.expired += usize::from(expired),
+            Err(error) => done.count_failure(id, "rid of expired material", &error),
         }
     }
     for id in broker.store().keys_to_rotate(now).await? {
@@ -68,6 +76,15 @@ impl House<'_> {
         let deleted = self.broker.store().delete_key(id, self.now).await?;
         if deleted {
             tracing::info!(key = %id, "the key and its material are destroyed: its waiting period has passed");
+        }
+        Ok(deleted)
+    }
+
+    async fn expire(&self, id: KeyId, material: &KeyMaterialId) -> Result<bool, OperationError> {
+        self.record("DeleteExpiredKeyMaterial", id).await?;
+        let deleted = self.broker.store().delete_material(id, material, Some(self.now)).await?;
+        if deleted {
+            tracing::info!(key = %id, %material, "imported material is destroyed: its time is over");
         }
         Ok(deleted)
     }
