@@ -21,18 +21,23 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Cases, by shell patterns, that all end in `does`. The first row that matches a case is the one that judges it."""
+    """Cases that all end in `does`: by shell patterns, and by what the model expects of them, where that is given. The
+    first row that matches a case is the one that judges it."""
 
     operations: list
     cases: list
     # `success`, the name of an exception, or `not prepared`.
     does: str
     reason: str
+    expected: list = ()
 
     def matches(self, case):
-        return any(fnmatch.fnmatchcase(case.operation, pattern) for pattern in self.operations) and any(
-            # Brackets stand for themselves: they are part of a member's path.
-            fnmatch.fnmatchcase(case.name, pattern.replace("[", "[[]")) for pattern in self.cases
+        # Brackets stand for themselves: they are part of a member's path.
+        cases = (pattern.replace("[", "[[]") for pattern in self.cases)
+        return (
+            any(fnmatch.fnmatchcase(case.operation, pattern) for pattern in self.operations)
+            and any(fnmatch.fnmatchcase(case.name, pattern) for pattern in cases)
+            and (not self.expected or case.expected in self.expected)
         )
 
 

@@ -65,12 +65,8 @@ class Live:
 
     @once
     def key(self):
-        """A symmetric key, made by the broker's command."""
-        policy = pathlib.Path(setting.SETTING["directory"], "conformance-policy.json")
-        policy.write_text(self.policy())
-        command = [*setting.SETTING["command"], "key", "create", "--policy", policy]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return printed.strip().split("/")[1]
+        """A symmetric key."""
+        return create_key(self.policy())
 
     @once
     def key_for(self, usage, spec):
@@ -79,7 +75,7 @@ class Live:
     @once
     def external(self):
         """A key that waits for its material."""
-        return call("create_key", Origin="EXTERNAL", Policy=self.policy())["KeyMetadata"]["KeyId"]
+        return create_key(self.policy(), "--origin", "EXTERNAL")
 
     @once
     def imported(self):
@@ -88,8 +84,17 @@ class Live:
         call("import_key_material", ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE", **self.import_of(key))
         return key
 
-    def import_of(self, key):
-        """The members of ImportKeyMaterial for 32 new bytes."""
+    def import_of_what_was_deleted(self):
+        """The members of ImportKeyMaterial for a key that had this material before."""
+        with self.anew():
+            key, material = self.external(), openssl("rand", "32")
+        call("import_key_material", ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE", **self.import_of(key, material))
+        material_id = self.material_id(key)
+        call("delete_imported_key_material", KeyId=key)
+        return {**self.import_of(key, material), "KeyMaterialId": material_id}
+
+    def import_of(self, key, material=None):
+        """The members of ImportKeyMaterial for 32 bytes, new ones unless they are given."""
         parameters = call(
             "get_parameters_for_import", KeyId=key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048"
         )
@@ -100,7 +105,7 @@ class Live:
             options = [argument for option in oaep for argument in ("-pkeyopt", option)]
             wrapped = openssl(
                 *("pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey", public_key.name, *options),
-                stdin=openssl("rand", "32"),
+                stdin=material or openssl("rand", "32"),
             )
         return {"KeyId": key, "ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": wrapped}
 
@@ -184,6 +189,15 @@ class Live:
     def policy(self):
         statement = {"Effect": "Allow", "Principal": {"AWS": samples.PRINCIPAL}, "Action": "kms:*", "Resource": "*"}
         return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def create_key(policy, *options):
+    """A key made by the broker's own command: CreateKey is an operation that is tested here."""
+    file = pathlib.Path(setting.SETTING["directory"], "conformance-policy.json")
+    file.write_text(policy)
+    command = [*setting.SETTING["command"], "key", "create", "--policy", file, *options]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return printed.strip().split("/")[1]
 
 
 def openssl(*arguments, stdin=None):

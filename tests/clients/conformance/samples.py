@@ -53,7 +53,7 @@ BY_SHAPE = {
     "AliasNameType": "alias/sample",
     "AccountIdType": "000000000000",
     "BackingKeyIdType": "0" * 64,
-    "CloudHsmClusterIdType": "cluster-1234567abcd",
+    "CloudHsmClusterIdType": "cluster-abcdefghijk",
     "EncryptionContextType": CONTEXT,
     "GrantConstraintSourceArnType": "arn:aws:s3:us-east-1:000000000000:bucket/name",
     "GrantNameType": "name",
@@ -83,6 +83,7 @@ TOGETHER_WITH = {
     ("ReEncrypt", "SourceEncryptionContext"): lambda live: {"CiphertextBlob": live.ciphertext(CONTEXT)},
     ("ReEncrypt", "DryRunModifiers"): lambda live: {"SourceKeyId": live.key(), "DryRun": True},
     ("ImportKeyMaterial", "ValidTo"): lambda live: {"ExpirationModel": "KEY_MATERIAL_EXPIRES"},
+    ("ImportKeyMaterial", "KeyMaterialId"): lambda live: live.import_of_what_was_deleted(),
 }
 # What comes of a valid member where it is no answer.
 EXPECTED = {

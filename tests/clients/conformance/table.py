@@ -34,7 +34,7 @@ def rows_of(operation, results, rows_of_list, used):
         return [NOTES[at]] if at in NOTES else []
 
     absent = absence_of(results)
-    reasons = reasons_of(rows_of_list, [result for result in results if absent or not result.case.path])
+    reasons = reasons_of(rows_of_list, [result for result in results if not result.case.path])
     plaintext = [f"The answer never has `{member}`." for name, member in never_answered() if name == operation.name]
     yield operation.name, "", absent or status(reasons), " ".join(reasons + plaintext + note(operation.name))
     for at in parameters(operation.input_shape):
