@@ -29,6 +29,8 @@ mod encrypt;
 mod evidence;
 #[path = "operations/imports.rs"]
 mod imports;
+#[path = "operations/last_usage.rs"]
+mod last_usage;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]

@@ -206,7 +206,7 @@ async fn the_file_is_strict_and_durable() {
             .unwrap();
     let strict: Vec<String> =
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
-    assert_eq!(strict, ["aliases", "credentials", "key_materials", "keys", "realm"]);
+    assert_eq!(strict, ["aliases", "credentials", "key_materials", "key_usages", "keys", "realm"]);
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
     assert_eq!(mode, "wal");

@@ -10,6 +10,7 @@ mod data_key_pair;
 mod key;
 mod key_identifier;
 mod key_spec;
+mod last_usage;
 mod material;
 mod recipient_envelope;
 
@@ -21,6 +22,7 @@ pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };
 pub use key_spec::{HmacSpec, KeyOrigin, KeySpec, KeyUsage};
+pub use last_usage::{LastUsage, is_tracked_usage};
 pub use material::{
     Import, KeyMaterial, KeyMaterialId, MAX_ON_DEMAND_ROTATIONS, Rotation, RotationKind, WrappedKeyMaterial,
 };

@@ -3,12 +3,13 @@ use std::sync::Arc;
 use super::Invocation;
 use super::error::OperationError;
 use super::grant_tokens::GrantTokens;
+use super::last_usages::LastUsages;
 use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, KeyStateError, Realm, SealError,
-    WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
+    SealError, WrappedKeyMaterial,
 };
 use crate::policy::{self, Denial, KeyPolicy, Permit, Policies, Question};
 use crate::root_key::{RootKey, RootKeyError};
@@ -24,6 +25,7 @@ pub struct Broker {
     store: Arc<dyn Store>,
     root_key: Arc<dyn RootKey>,
     verifier: Verifier,
+    last_usages: LastUsages,
 }
 
 /// Why there is no broker to work with.
@@ -88,7 +90,13 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let check = store.root_key_check().await?;
         root_key.unwrap_key(ROOT_KEY_CHECK_CONTEXT, &check).await.map_err(BrokerError::WrongRootKey)?;
-        Ok(Self { realm: store.realm().await?, store, root_key, verifier })
+        Ok(Self {
+            realm: store.realm().await?,
+            store,
+            root_key,
+            verifier,
+            last_usages: LastUsages::default(),
+        })
     }
 
     /// Where the keys live.
@@ -109,6 +117,30 @@ impl Broker {
     /// What verifies attestation documents.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Notes that an operation with this key succeeded.
+    pub fn note_usage(&self, key: KeyId, usage: LastUsage) {
+        self.last_usages.note(key, usage);
+    }
+
+    /// The last usage of a key, also one that the store has not been told of.
+    pub(super) async fn last_usage(&self, key: KeyId) -> Result<Option<LastUsage>, StoreError> {
+        let stored = self.store.last_usage(key).await?;
+        Ok(stored.into_iter().chain(self.last_usages.of(key)).max_by_key(|usage| usage.time))
+    }
+
+    /// Tells the store of every usage that it does not know yet.
+    ///
+    /// # Errors
+    /// When the store fails; the usages are kept for the next time.
+    pub async fn store_usages(&self) -> Result<(), StoreError> {
+        let usages = self.last_usages.all();
+        if !usages.is_empty() {
+            self.store.set_last_usages(&usages).await?;
+            self.last_usages.forget(&usages);
+        }
+        Ok(())
     }
 
     /// The key that the member `KeyId` names, in whatever state.

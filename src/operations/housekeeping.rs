@@ -23,7 +23,7 @@ pub struct Housekeeping {
     pub failed: usize,
 }
 
-/// Does everything that is due at `now`.
+/// Does everything that is due at `now`, and tells the store what keys were used for.
 ///
 /// # Errors
 /// When the store cannot say what is due. What fails for one key is counted and logged.
@@ -35,6 +35,7 @@ pub async fn keep_house(
 ) -> Result<Housekeeping, OperationError> {
     let house = House { broker, audit, now, configured_trust_anchors };
     let mut done = Housekeeping::default();
+    broker.store_usages().await?;
     for id in broker.store().keys_to_delete(now).await? {
         match house.delete(id).await {
             Ok(deleted) => done.deleted += usize::from(deleted),

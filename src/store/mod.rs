@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::keys::{
-    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, Realm, Rotation,
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
     WrappedKeyMaterial,
 };
 use crate::policy::KeyPolicy;
@@ -32,7 +32,7 @@ pub struct KeyEntry {
 ///
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
-pub trait Store: KeyStore + KeyMaterialStore + AliasStore + CredentialStore {
+pub trait Store: KeyStore + KeyMaterialStore + KeyUsageStore + AliasStore + CredentialStore {
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
@@ -112,6 +112,19 @@ pub trait KeyMaterialStore: Send + Sync {
 
     /// Up to 1,000 enabled keys whose rotation is due at `now`.
     async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+}
+
+/// When keys were last used.
+#[async_trait]
+pub trait KeyUsageStore: Send + Sync {
+    /// Notes these usages, except of keys that are gone or were used later.
+    async fn set_last_usages(&self, usages: &[(KeyId, LastUsage)]) -> Result<(), StoreError>;
+
+    /// The last noted usage of a key.
+    async fn last_usage(&self, key: KeyId) -> Result<Option<LastUsage>, StoreError>;
+
+    /// Since when usages are noted; the epoch where they always were.
+    async fn usage_tracked_since(&self) -> Result<UnixTime, StoreError>;
 }
 
 /// The further names of keys.

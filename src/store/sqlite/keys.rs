@@ -169,6 +169,7 @@ impl KeyStore for SqliteStore {
         for delete in [
             "DELETE FROM aliases WHERE key_id = ?",
             "DELETE FROM key_materials WHERE key_id = ?",
+            "DELETE FROM key_usages WHERE key_id = ?",
             "DELETE FROM keys WHERE key_id = ?",
         ] {
             sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;

@@ -1,6 +1,7 @@
 mod aliases;
 mod credentials;
 mod key_materials;
+mod key_usages;
 mod keys;
 mod row;
 
@@ -65,13 +66,16 @@ impl SqliteStore {
         }
         let pool = connect(path, true).await?;
         MIGRATIONS.run(&pool).await?;
-        sqlx::query("INSERT INTO realm (singleton, region, account, root_key_check) VALUES (1, ?, ?, ?)")
-            .bind(realm.region())
-            .bind(realm.account())
-            .bind(root_key_check)
-            .execute(&pool)
-            .await
-            .map_err(while_doing("making the store"))?;
+        sqlx::query(
+            "INSERT INTO realm (singleton, region, account, root_key_check, usage_tracked_since_ms) \
+             VALUES (1, ?, ?, ?, 0)",
+        )
+        .bind(realm.region())
+        .bind(realm.account())
+        .bind(root_key_check)
+        .execute(&pool)
+        .await
+        .map_err(while_doing("making the store"))?;
         Self::on(pool).await
     }
 

@@ -128,7 +128,6 @@ NOT_IN_THE_ANSWER = {
     ("GenerateDataKeyPair", "PrivateKeyPlaintext"): "never",
     ("GenerateDataKeyPair", "KeyMaterialId"): "not with Recipient, as in KMS",
     ("GenerateRandom", "Plaintext"): "never",
-    ("GetKeyLastUsage", "KeyLastUsage"): "not of a key that was not used",
     ("GetKeyRotationStatus", "RotationPeriodInDays"): "not while rotation is off, as in KMS",
     ("GetKeyRotationStatus", "NextRotationDate"): "not while rotation is off, as in KMS",
     ("GetKeyRotationStatus", "OnDemandRotationStartDate"): "a rotation on demand is over when it is answered",

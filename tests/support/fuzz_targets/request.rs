@@ -7,10 +7,10 @@ use nitro_key_broker::operations::{
     DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey, DisableKey,
     DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey,
     GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext,
-    GenerateRandom, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport, ImportKeyMaterial,
-    ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt, ReplicateKey,
-    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
-    UpdatePrimaryRegion,
+    GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport,
+    ImportKeyMaterial, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
+    ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore,
+    UpdateKeyDescription, UpdatePrimaryRegion,
 };
 use serde_json::Value;
 
@@ -43,6 +43,7 @@ pub fn run(input: &[u8]) {
             check_operation::<GenerateDataKeyPairWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateDataKeyWithoutPlaintext>(&json, &other_form);
             check_operation::<GenerateRandom>(&json, &other_form);
+            check_operation::<GetKeyLastUsage>(&json, &other_form);
             check_operation::<GetKeyPolicy>(&json, &other_form);
             check_operation::<GetKeyRotationStatus>(&json, &other_form);
             check_operation::<GetParametersForImport>(&json, &other_form);
