@@ -70,8 +70,8 @@ fn the_aws_cli_calls_every_operation_in_the_clear() {
 }
 
 #[test]
-fn the_encryption_sdk_writes_for_an_enclave() {
-    run_python("encryption_sdk", Transport::Tls);
+fn the_encryption_sdk_outside_of_an_enclave_only_writes() {
+    run_python("encryption_sdk_outside", Transport::Tls);
 }
 
 /// Every operation and every constraint of botocore's service model; prints how many cases are as the model has them.

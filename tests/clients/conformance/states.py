@@ -1,5 +1,7 @@
-"""What an operation answers for a key that is disabled, or whose deletion is scheduled (KMS developer guide, *Key states
-of AWS KMS keys*). Where the guide leaves a choice, all that it allows."""
+"""What an operation answers for a key that is disabled, or whose deletion is scheduled.
+
+From the KMS developer guide, *Key states of AWS KMS keys*. Where the guide leaves a choice, all that it allows.
+"""
 
 from .model import Case
 

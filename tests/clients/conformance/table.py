@@ -51,8 +51,8 @@ def absence_of(results):
     outcomes = {result.outcome.name for result in results if result.problem}
     if outcomes == {"UnknownOperationException"}:
         return ABSENT
-    is_refused = any(result.case.name == "valid" and result.outcome.name == "UnsupportedOperationException" for result in results)
-    return UNSUPPORTED if is_refused else None
+    [valid] = [result.outcome.name for result in results if result.case.name == "valid"]
+    return UNSUPPORTED if valid == "UnsupportedOperationException" else None
 
 
 def status(reasons):

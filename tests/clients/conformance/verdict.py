@@ -25,18 +25,15 @@ def problem_of(case, outcome, operation):
         case "success":
             return "is no success" if outcome.name != "success" else problem_of_answer(case, outcome, operation)
         case "passes":
-            is_refused = outcome.name == "ValidationException" and "failed to satisfy constraint" in outcome.message
-            return "refuses it" if is_refused and names(case, outcome) else problem_if(outcome, "SerializationException")
+            if "failed to satisfy constraint" in outcome.message and names(case, outcome):
+                return "refuses it"
+            return "cannot be read" if outcome.name == "SerializationException" else None
         case "violation":
             return problem_of_refusal(case, outcome, "ValidationException")
         case "serialization":
             return problem_of_refusal(case, outcome, "SerializationException")
         case exceptions:
             return None if outcome.name in exceptions.split("|") else f"is not {exceptions}"
-
-
-def problem_if(outcome, name):
-    return f"is {name}" if outcome.name == name else None
 
 
 def problem_of_refusal(case, outcome, exception):

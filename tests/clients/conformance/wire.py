@@ -1,4 +1,4 @@
-"""How a request gets to the broker, and what comes back: the outcome's name, its message and the members as they came."""
+"""How a request gets to the broker, and what comes back: the outcome's name, message and members, as they came."""
 
 import base64
 import dataclasses

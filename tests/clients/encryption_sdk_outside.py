@@ -1,7 +1,7 @@
 """The AWS Encryption SDK outside of an enclave: it writes what an enclave is to read, and reads nothing itself.
 
-It wants its data keys in the clear, from GenerateDataKey and Decrypt without Recipient, and that is what this broker never
-gives. A data key of its own making it has encrypted by Encrypt, which is fine.
+It wants its data keys in the clear, from GenerateDataKey and Decrypt without Recipient, and that is what this broker
+never gives. A data key of its own making it has encrypted by Encrypt, which is fine.
 """
 
 import os
