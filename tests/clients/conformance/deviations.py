@@ -50,18 +50,17 @@ def row_of(rows, case):
 
 
 def held_against_the_list(results):
-    """What deviates and is not listed, and what is listed and does not deviate as it says."""
-    rows, unlisted, wrong = read(), [], []
-    idle = set(range(len(rows)))
+    """What deviates and is not listed so, and the rows of the list of which a case, or every case, is not true."""
+    rows = read()
+    true, untrue, unlisted = [0] * len(rows), [0] * len(rows), []
     for result in results:
         case, outcome = result.case, result.outcome
-        row = row_of(rows, case)
-        text = f"{case.operation}, {case.name}: {outcome.name} ({outcome.message:.200}) {result.problem or 'conforms'}"
-        if row is None:
-            if result.problem is not None:
-                unlisted.append(text)
-            continue
-        idle.discard(rows.index(row))
-        if result.problem is None or outcome.name != row.does:
-            wrong.append(f"{text}, but the list has {row.does}: {row.reason}")
-    return unlisted, wrong + [f"no case is of {rows[index]}" for index in sorted(idle)]
+        index = next((index for index, row in enumerate(rows) if row.matches(case)), None)
+        is_as_listed = index is not None and result.problem is not None and outcome.name == rows[index].does
+        if index is not None:
+            (true if is_as_listed else untrue)[index] += 1
+        if result.problem is not None and not is_as_listed:
+            message = f"{outcome.name} ({outcome.message:.300})"
+            unlisted.append(f"{case.operation}, {case.name}: {message} {result.problem}")
+    counts = zip(rows, true, untrue, strict=True)
+    return unlisted, [f"{row}: {no} cases are not so" for row, yes, no in counts if no or not yes]

@@ -74,7 +74,7 @@ RECIPES = {
     "PutKeyPolicy": lambda live: {"KeyId": live.key(), "Policy": live.policy()},
     "ReEncrypt": lambda live: {"CiphertextBlob": live.ciphertext(), "DestinationKeyId": live.key()},
     "ReplicateKey": lambda live: {"KeyId": live.key(), "ReplicaRegion": "eu-west-1"},
-    "RetireGrant": lambda live: {"GrantToken": live.grant()["GrantToken"]},
+    "RetireGrant": lambda live: {"GrantId": live.grant()["GrantId"], "KeyId": live.key()},
     "RevokeGrant": lambda live: {"GrantId": live.grant()["GrantId"], "KeyId": live.key()},
     "RotateKeyOnDemand": lambda live: {"KeyId": live.key()},
     "ScheduleKeyDeletion": lambda live: {"KeyId": live.key()},

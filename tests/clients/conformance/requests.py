@@ -53,11 +53,10 @@ class Requests:
             holder[:] = [case.value]
         else:
             holder[key_of(step)] = case.value
-        if len(case.path) == 1:
-            for name in samples.INSTEAD_OF.get(step, ()):
-                request.pop(name, None)
-            if case.value is SAMPLE and (together := samples.TOGETHER_WITH.get((case.operation, step))):
-                request |= together(self.live)
+        for name in samples.INSTEAD_OF.get(step, ()):
+            holder.pop(name, None)
+        if case.value is SAMPLE and (together := samples.TOGETHER_WITH.get((case.operation, *case.path))):
+            request |= together(self.live)
         return request
 
     def fill_in(self, holder, shape, walked, step):

@@ -24,6 +24,7 @@ BY_PATH = {
     ("ListGrants", "GrantId"): lambda live: live.grant()["GrantId"],
     ("ListGrants", "GranteePrincipal"): PRINCIPAL,
     ("ListRetirableGrants", "RetiringPrincipal"): PRINCIPAL,
+    ("RetireGrant", "GrantToken"): lambda live: live.grant()["GrantToken"],
     ("ListAliases", "Marker"): lambda live: live.marker("list_aliases"),
     ("ListGrants", "Marker"): lambda live: live.marker("list_grants", KeyId=live.granted_twice()),
     ("ListKeyRotations", "Marker"): lambda live: live.marker("list_key_rotations", KeyId=live.rotated()),
@@ -70,8 +71,10 @@ BY_SHAPE = {
     "XksProxyUriPathType": "/a/kms/xks/v1",
     "XksProxyVpcEndpointServiceNameType": "com.amazonaws.vpce.us-east-1.vpce-svc-0",
 }
-# What a request may not have beside the member, and what it must have.
+# What may not stand beside the member, and what a request must have with it.
 INSTEAD_OF = {
+    "EncryptionContextEquals": ("EncryptionContextSubset",),
+    "GrantToken": ("GrantId", "KeyId"),
     "NumberOfBytes": ("KeySpec",),
     "GranteeServicePrincipal": ("GranteePrincipal",),
     "RetiringServicePrincipal": ("RetiringPrincipal",),
