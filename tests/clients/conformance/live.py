@@ -70,7 +70,8 @@ class Live:
 
     @once
     def key_for(self, usage, spec):
-        return call("create_key", KeyUsage=usage, KeySpec=spec, Policy=self.policy())["KeyMetadata"]["KeyId"]
+        """A key of another kind."""
+        return create_key(self.policy(), "--key-usage", usage, "--key-spec", spec)
 
     @once
     def external(self):
