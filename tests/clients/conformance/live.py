@@ -19,10 +19,10 @@ ALIAS_NUMBERS = itertools.count()
 
 
 class NotPrepared(Exception):
-    """What a request needs is not there, since this operation refused."""
+    """What a request needs is not there, since this operation or command refused."""
 
-    def __init__(self, operation, code):
-        super().__init__(f"{operation}: {code}")
+    def __init__(self, what, complaint):
+        super().__init__(f"{what}: {complaint}")
 
 
 def call(operation, **members):
@@ -197,8 +197,10 @@ def create_key(policy, *options):
     file = pathlib.Path(setting.SETTING["directory"], "conformance-policy.json")
     file.write_text(policy)
     command = [*setting.SETTING["command"], "key", "create", "--policy", file, *options]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return printed.strip().split("/")[1]
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode != 0:
+        raise NotPrepared(" ".join(("key create", *options)), made.stderr)
+    return made.stdout.strip().split("/")[1]
 
 
 def openssl(*arguments, stdin=None):

@@ -42,7 +42,7 @@ def rows_of(operation, results, rows_of_list, used):
         reasons = [] if absent else reasons_of(rows_of_list, of_parameter) + unsupported_names(results, at)
         notes = note(f"{operation.name}.{at}")
         yield operation.name, f"`{at}`", absent or status(reasons), " ".join(reasons + notes)
-    if takes_recipient_beyond_kms(operation):
+    if not absent and takes_recipient_beyond_kms(operation):
         yield operation.name, "`Recipient`", BEYOND, "A key policy may demand an enclave."
 
 
