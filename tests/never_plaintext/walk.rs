@@ -11,10 +11,14 @@ use rsa::PublicKey;
 use rsa::pkcs8::DecodePublicKey as _;
 use serde_json::{Value, json};
 
-use super::broker::client::Client;
+use super::broker::client::{Answer, Client, request};
 use super::broker::enclave::{Enclave, recipient};
-use super::broker::{NOW, TestBroker, open_policy, parse_policy};
+use super::broker::{NOW, TestBroker, TestCredential, open_policy, parse_policy};
+use super::signer::sign;
 use super::{Secret, decode, encode};
+
+/// Whoever walks.
+const PRINCIPAL: &str = "arn:aws:iam::111122223333:role/app";
 
 /// The member `Recipient` in every form that it comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +69,9 @@ pub fn operations() -> Vec<String> {
 
 /// Makes requests on keys that are open to all, and remembers what must not be found in any answer.
 pub struct Walk<'b> {
-    pub broker: &'b TestBroker,
-    pub client: Client,
+    broker: &'b TestBroker,
+    client: Client,
+    credential: TestCredential,
     pub enclave: Enclave,
     pub secrets: Vec<Secret>,
     aliases: u32,
@@ -77,10 +82,17 @@ impl<'b> Walk<'b> {
         Self {
             broker,
             client: broker.connect().await,
+            credential: broker.create_credential(PRINCIPAL, None).await,
             enclave: Enclave::new(),
             secrets: Vec::new(),
             aliases: 0,
         }
+    }
+
+    /// One operation, signed.
+    pub async fn call(&mut self, operation: &str, members: &Value) -> Answer {
+        let signed = sign(request(operation, members.to_string()), &self.credential, self.broker.now()).await;
+        self.client.send(signed).await
     }
 
     /// The members of a request that succeeds if its evidence lets it.
@@ -104,6 +116,7 @@ impl<'b> Walk<'b> {
             | "DisconnectCustomKeyStore"
             | "UpdateCustomKeyStore" => json!({"CustomKeyStoreId": "cks-1234567890abcdef0"}),
             "CreateAlias" => json!({"AliasName": self.alias_name(), "TargetKeyId": self.key().await}),
+            "CreateGrant" => self.members_of_grant().await,
             "CreateCustomKeyStore" => json!({"CustomKeyStoreName": "store"}),
             "Decrypt" => json!({"CiphertextBlob": self.ciphertext().await}),
             "DeleteAlias" => json!({"AliasName": self.alias().await}),
@@ -133,6 +146,9 @@ impl<'b> Walk<'b> {
                 let key = self.external().await;
                 self.import(&key).await
             }
+            "ListGrants" => json!({"KeyId": self.grant().await["KeyId"]}),
+            "ListRetirableGrants" => json!({"RetiringPrincipal": PRINCIPAL}),
+            "RetireGrant" | "RevokeGrant" => self.grant().await,
             "ListKeyRotations" => {
                 json!({"KeyId": self.imported().await, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"})
             }
@@ -169,13 +185,12 @@ impl<'b> Walk<'b> {
     async fn imported(&mut self) -> String {
         let key = self.external().await;
         let import = self.import(&key).await;
-        self.client.call("ImportKeyMaterial", &import).await.members();
+        self.call("ImportKeyMaterial", &import).await.members();
         key
     }
 
     async fn import(&mut self, key: &str) -> Value {
-        let parameters =
-            self.client.call("GetParametersForImport", &parameters_of_import(key)).await.members();
+        let parameters = self.call("GetParametersForImport", &parameters_of_import(key)).await.members();
         let wrapping_key = PublicKey::from_public_key_der(&decode(&parameters["PublicKey"])).unwrap();
         let material: [u8; 32] = rand::random();
         self.secrets.push(Secret { what: "imported material", bytes: material.to_vec() });
@@ -189,7 +204,7 @@ impl<'b> Walk<'b> {
 
     async fn pending_deletion(&mut self) -> String {
         let key = self.key().await;
-        self.client.call("ScheduleKeyDeletion", &json!({"KeyId": key})).await.members();
+        self.call("ScheduleKeyDeletion", &json!({"KeyId": key})).await.members();
         key
     }
 
@@ -202,8 +217,20 @@ impl<'b> Walk<'b> {
     async fn alias(&mut self) -> String {
         let name = self.alias_name();
         let members = json!({"AliasName": name, "TargetKeyId": self.key().await});
-        self.client.call("CreateAlias", &members).await.members();
+        self.call("CreateAlias", &members).await.members();
         name
+    }
+
+    /// `KeyId` and `GrantId` of a new grant.
+    async fn grant(&mut self) -> Value {
+        let mut members = self.members_of_grant().await;
+        members["RetiringPrincipal"] = json!(PRINCIPAL);
+        let made = self.call("CreateGrant", &members).await.members();
+        json!({"KeyId": members["KeyId"], "GrantId": made["GrantId"]})
+    }
+
+    async fn members_of_grant(&mut self) -> Value {
+        json!({"KeyId": self.key().await, "GranteePrincipal": PRINCIPAL, "Operations": ["Decrypt"]})
     }
 
     fn plaintext(&mut self) -> Value {
@@ -214,7 +241,7 @@ impl<'b> Walk<'b> {
 
     async fn ciphertext(&mut self) -> Value {
         let members = json!({"KeyId": self.key().await, "Plaintext": self.plaintext()});
-        self.client.call("Encrypt", &members).await.members()["CiphertextBlob"].take()
+        self.call("Encrypt", &members).await.members()["CiphertextBlob"].take()
     }
 
     /// Remembers the material of every key that there is, as the root key unwraps it.

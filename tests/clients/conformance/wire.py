@@ -58,7 +58,9 @@ def send_raw(operation, members):
     body = json.dumps(members, default=as_json).encode()
     request = botocore.awsrequest.AWSRequest("POST", f"{setting.ENDPOINT}/", headers=headers, data=body)
     SIGNER.add_auth(request)
-    answer = POOL.request("POST", request.url, headers=dict(request.headers), body=body, retries=False)
+    # A connection for each: between two, the broker may close one that it has waited on for long enough.
+    headers = {**request.headers, "Connection": "close"}
+    answer = POOL.request("POST", request.url, headers=headers, body=body, retries=False)
     received = json.loads(answer.data or b"{}")
     if answer.status == 200:
         return Outcome("success", members=received)
