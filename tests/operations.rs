@@ -21,8 +21,6 @@ mod signer;
 mod aliases;
 #[path = "operations/asymmetric_encryption.rs"]
 mod asymmetric_encryption;
-#[path = "operations/compatibility.rs"]
-mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
 #[path = "operations/data_key_pairs.rs"]

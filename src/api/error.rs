@@ -127,6 +127,7 @@ impl From<OperationError> for ApiError {
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
             | OperationError::NoSuchPolicy => "NotFoundException",
+            OperationError::InvalidArn(_) => "InvalidArnException",
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",

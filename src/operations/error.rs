@@ -21,6 +21,9 @@ pub enum OperationError {
     /// The text names no key here.
     #[error("Invalid keyId: {0}")]
     KeyIdentifier(#[from] KeyIdentifierError),
+    /// The text begins like an ARN and is none of a key or alias.
+    #[error("Invalid keyId: {0:?} is no key ARN and no alias ARN")]
+    InvalidArn(String),
     /// No such key or alias.
     #[error("{0} does not exist")]
     NotFound(String),

@@ -8,12 +8,14 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::keys::{Key, KeyIdentifier, KeySpec, KeyState, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeyIdentifierError, KeySpec, KeyState, KeyStateError};
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
 /// The member `KeyId` of an operation that looks at a key or changes it, without using its material.
 pub(super) struct ManagedKey {
+    /// The member that names it.
+    member: &'static str,
     key_id: String,
 }
 
@@ -27,8 +29,8 @@ impl ManagedKey {
     }
 
     /// As [`ManagedKey::parse`], of a member with another name.
-    pub(super) fn parse_named(name: &str, members: &Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self { key_id: members.required_string(name, 1..=2048)?.to_owned() })
+    pub(super) fn parse_named(name: &'static str, members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { member: name, key_id: members.required_string(name, 1..=2048)?.to_owned() })
     }
 
     /// As it was named.
@@ -64,7 +66,7 @@ impl ManagedKey {
     }
 
     fn id_or_arn(&self, broker: &Broker) -> Result<KeyIdentifier, OperationError> {
-        match KeyIdentifier::parse(&self.key_id, broker.realm())? {
+        match self.identify(broker)? {
             KeyIdentifier::Alias(name) => Err(OperationError::AliasNotAccepted(name)),
             identifier @ KeyIdentifier::Key(_) => Ok(identifier),
         }
@@ -78,8 +80,18 @@ impl ManagedKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = self.identify(broker)?;
         authorize(action, &identifier, broker, invocation, event).await
+    }
+
+    fn identify(&self, broker: &Broker) -> Result<KeyIdentifier, OperationError> {
+        KeyIdentifier::parse(&self.key_id, broker.realm()).map_err(|error| match error {
+            // Modelled for `KeyId` alone; a target that is no ARN is not found.
+            KeyIdentifierError::Malformed(text) if self.member == "KeyId" && text.starts_with("arn:") => {
+                OperationError::InvalidArn(text)
+            }
+            error => error.into(),
+        })
     }
 }
 
