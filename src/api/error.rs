@@ -115,6 +115,7 @@ impl From<OperationError> for ApiError {
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
+            | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_)
             | OperationError::InvalidKeyKind(
                 KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
@@ -129,7 +130,9 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } => "LimitExceededException",
+            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
+                "LimitExceededException"
+            }
             OperationError::Unsupported(_)
             | OperationError::Origin(_)
             | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
@@ -150,7 +153,9 @@ impl From<OperationError> for ApiError {
             OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
             OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
-            OperationError::Denied(_) => "AccessDeniedException",
+            OperationError::InvalidGrantId(_) => "InvalidGrantIdException",
+            OperationError::InvalidPrincipal(_) => "InvalidArnException",
+            OperationError::Denied(_) | OperationError::NotForThisCaller { .. } => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
                 "InvalidCiphertextException"
             }

@@ -66,7 +66,7 @@ impl Operation for Decrypt {
             .recipient
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let terms = &self.received.terms;
         let LocatedCiphertext { named_as, entry, ciphertext } =
             self.received.locate(Self::NAME, broker, invocation.now, event).await?;

@@ -75,7 +75,7 @@ impl Operation for DeriveSharedSecret {
             .recipient
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let curve = self.algorithm.require_of(&entry.key, Self::NAME)?;

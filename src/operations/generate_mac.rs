@@ -109,7 +109,7 @@ impl MacRequest {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<(Arc<KeyEntry>, Permit), OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.algorithm.require_of(&entry.key, operation)?;

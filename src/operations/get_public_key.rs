@@ -62,7 +62,7 @@ impl Operation for GetPublicKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<GetPublicKeyResponse, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

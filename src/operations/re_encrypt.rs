@@ -82,7 +82,7 @@ impl Operation for ReEncrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<ReEncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let LocatedCiphertext { named_as: source_name, entry: source, ciphertext } =
             self.source.locate(Self::NAME, broker, invocation.now, event).await?;
         let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;

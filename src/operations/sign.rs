@@ -131,7 +131,7 @@ impl SigningRequest {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Authorized, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let scheme = self.scheme(&entry.key, operation)?;

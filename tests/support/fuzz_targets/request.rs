@@ -3,15 +3,16 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decapsulate, Decrypt,
-    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DeriveSharedSecret,
+    CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant, Decapsulate,
+    Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DeriveSharedSecret,
     DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore,
     EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey, GenerateDataKeyPair,
     GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac, GenerateRandom,
     GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport, GetPublicKey,
-    ImportKeyMaterial, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
-    ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, Sign, UpdateAlias, UpdateCustomKeyStore,
-    UpdateKeyDescription, UpdatePrimaryRegion, Verify, VerifyMac,
+    ImportKeyMaterial, ListGrants, ListKeyPolicies, ListKeyRotations, ListRetirableGrants, Members,
+    Operation, PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand,
+    ScheduleKeyDeletion, Sign, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
+    Verify, VerifyMac,
 };
 use serde_json::Value;
 
@@ -27,6 +28,7 @@ pub fn run(input: &[u8]) {
             check_operation::<ConnectCustomKeyStore>(&json, &other_form);
             check_operation::<CreateAlias>(&json, &other_form);
             check_operation::<CreateCustomKeyStore>(&json, &other_form);
+            check_operation::<CreateGrant>(&json, &other_form);
             check_operation::<Decapsulate>(&json, &other_form);
             check_operation::<Decrypt>(&json, &other_form);
             check_operation::<DeleteAlias>(&json, &other_form);
@@ -54,11 +56,15 @@ pub fn run(input: &[u8]) {
             check_operation::<GetParametersForImport>(&json, &other_form);
             check_operation::<GetPublicKey>(&json, &other_form);
             check_operation::<ImportKeyMaterial>(&json, &other_form);
+            check_operation::<ListGrants>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
             check_operation::<ListKeyRotations>(&json, &other_form);
+            check_operation::<ListRetirableGrants>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
             check_operation::<ReEncrypt>(&json, &other_form);
             check_operation::<ReplicateKey>(&json, &other_form);
+            check_operation::<RetireGrant>(&json, &other_form);
+            check_operation::<RevokeGrant>(&json, &other_form);
             check_operation::<RotateKeyOnDemand>(&json, &other_form);
             check_operation::<ScheduleKeyDeletion>(&json, &other_form);
             check_operation::<Sign>(&json, &other_form);
