@@ -2,7 +2,7 @@
 //!
 //! Material leaves its wrapping only for the one use that its key has, as a type that has no other, and a data key leaves this module only sealed: as a
 //! [`CiphertextBlob`] under the broker's key, or as a [`CiphertextForRecipient`] under the enclave's. Both need a
-//! [`Permit`](crate::policy::Permit), and there is no way from a [`DataKey`] to its bytes outside this module.
+//! [`Permit`], and there is no way from a [`DataKey`] to its bytes outside this module.
 
 mod algorithm;
 mod asymmetric;

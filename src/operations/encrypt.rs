@@ -73,7 +73,7 @@ impl Operation for Encrypt {
         self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
-        let scheme = self.terms.algorithm.require_of(&entry.key, Self::NAME)?;
+        let scheme = self.terms.scheme_of(&entry.key, Self::NAME)?;
         let plaintext = DataKey::from_plaintext(self.plaintext.clone());
         self.terms.require_room(scheme, &entry.key, &plaintext)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

@@ -87,7 +87,7 @@ impl Operation for ReEncrypt {
             self.source.locate(Self::NAME, broker, invocation.now, event).await?;
         let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
         let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
-        let scheme = self.destination.algorithm.require_of(&destination.key, Self::NAME)?;
+        let scheme = self.destination.scheme_of(&destination.key, Self::NAME)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let from = Access {

@@ -67,7 +67,7 @@ impl ReceivedCiphertext {
             _ => None,
         };
         let entry = broker.key_of_ciphertext(named_as.as_ref(), blob.as_ref(), now, event).await?;
-        let scheme = self.terms.algorithm.require_of(&entry.key, operation)?;
+        let scheme = self.terms.scheme_of(&entry.key, operation)?;
         let ciphertext = self.bytes.as_deref().map(|bytes| Ciphertext::parse(scheme, bytes)).transpose()?;
         Ok(LocatedCiphertext { named_as, entry, ciphertext })
     }
