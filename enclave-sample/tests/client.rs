@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use enclave_sample::client::{
     BrokerClient, ClientError, Credentials, DataKeyLength, Decrypt, EncryptionContext, Endpoint,
-    GenerateDataKey, MAX_RESPONSE_BYTES, Refusal, TlsTrust, TransportError, TransportSecurity,
+    GenerateDataKey, MAX_RESPONSE_BYTES, Refusal, RetryPolicy, TlsTrust, TransportError, TransportSecurity,
 };
 use enclave_sample::cms::CmsError;
 use enclave_sample::nsm::simulated::{DevelopmentRoot, SimulatedClock, SimulatedEnclave, SimulatedNsm};
@@ -31,8 +31,10 @@ static RECIPIENT: LazyLock<Arc<Recipient>> = LazyLock::new(|| {
     Arc::new(Recipient::new(nsm, RecipientKey::generate(RecipientKeySize::Rsa2048).unwrap()))
 });
 
+/// A client that sends each request once, so that a test sees what it made of the first answer.
 fn client(endpoint: &str, security: TransportSecurity) -> Result<BrokerClient, TransportError> {
-    BrokerClient::new(endpoint.parse().unwrap(), security, Arc::clone(&RECIPIENT))
+    let client = BrokerClient::new(endpoint.parse().unwrap(), security, Arc::clone(&RECIPIENT))?;
+    Ok(client.retrying(RetryPolicy::NONE))
 }
 
 fn plain(broker: &Broker) -> BrokerClient {
@@ -99,7 +101,7 @@ async fn requests_are_aws_json_with_a_recipient_and_no_credentials() {
     assert!(!received.headers.contains_key("authorization"));
     let mut json = received.json.clone();
     let document = json["Recipient"]["AttestationDocument"].take();
-    assert_eq!(document, BASE64.encode(RECIPIENT.attestation_document().unwrap()));
+    assert_eq!(document, BASE64.encode(RECIPIENT.attested_key().unwrap().document()));
     assert_eq!(
         json,
         json!({
@@ -191,23 +193,24 @@ async fn plaintext_in_an_answer_is_refused_whatever_else_it_holds() {
     for plaintext in [json!(BASE64.encode([7; 32])), Value::Null, json!({})] {
         broker.state.alter(move |honest| honest["Plaintext"] = plaintext.clone());
         let error = data_key_error(&broker).await;
-        assert!(matches!(error, ClientError::PlaintextReleased), "{error}");
+        assert!(matches!(error, ClientError::PlaintextReleased { member: "Plaintext" }), "{error}");
         let error = plain(&broker).decrypt(&Decrypt::blob(b"blob")).await.unwrap_err();
-        assert!(matches!(error, ClientError::PlaintextReleased), "{error}");
+        assert!(matches!(error, ClientError::PlaintextReleased { member: "Plaintext" }), "{error}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_must_fit_the_request() {
     let broker = Broker::start();
-    let spki = RECIPIENT.key().spki_der();
+    let key = RECIPIENT.key();
+    let spki = key.spki_der();
 
     broker.state.alter(|honest| {
         let short = envelope(RECIPIENT.key().spki_der(), &[7; 16]);
         honest["CiphertextForRecipient"] = json!(BASE64.encode(short));
     });
     let error = data_key_error(&broker).await;
-    assert!(matches!(error, ClientError::DataKeyLength { expected: 32, actual: 16 }), "{error}");
+    assert!(matches!(error, ClientError::PlaintextLength { expected: 32, actual: 16 }), "{error}");
 
     for member in ["CiphertextForRecipient", "CiphertextBlob", "KeyId"] {
         broker.state.alter(move |honest| {

@@ -41,6 +41,7 @@ struct Output<'a> {
 pub(super) async fn run(client: &BrokerClient, arguments: Arguments) -> Result<(), Failure> {
     let request = Decrypt {
         ciphertext_blob: read_blob("--ciphertext-blob", &arguments.ciphertext_blob)?,
+        encryption_algorithm: None,
         key_id: arguments.key_id,
         encryption_context: arguments.encryption_context.unwrap_or_default().0,
         grant_tokens: arguments.grant_tokens,
