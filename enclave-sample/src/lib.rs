@@ -15,5 +15,6 @@
 pub mod client;
 pub mod cms;
 pub mod envelope;
+pub mod memory;
 pub mod nsm;
 pub mod recipient;

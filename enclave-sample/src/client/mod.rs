@@ -14,7 +14,7 @@ mod transport;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_lc_rs::rand;
@@ -148,7 +148,7 @@ impl BrokerClient {
     /// # Errors
     /// [`ClientError::Refused`] with the broker's exception, or the step that failed.
     pub async fn ask<O: Operation>(&self, request: &O) -> Result<O::Answer, ClientError> {
-        let send = async || {
+        let send = || async {
             let attested = self.attested_key().await?;
             let recipient = attested.as_deref().map(|attested| RecipientInfo::new(attested.document()));
             let body = serde_json::to_vec(&Attested { request, recipient })
@@ -168,8 +168,8 @@ impl BrokerClient {
     /// # Errors
     /// When there is no complete answer.
     pub async fn forward(&self, operation: &str, body: Bytes) -> Result<Answer, ClientError> {
-        let last = std::sync::Mutex::new(None);
-        let send = async || {
+        let last = Mutex::new(None);
+        let send = || async {
             let answer = self.post(operation, body.clone()).await?;
             let error = match answer.status {
                 200 => return Ok(answer),
@@ -178,11 +178,11 @@ impl BrokerClient {
             if !retry::is_worth_a_retry(&error) {
                 return Ok(answer);
             }
-            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(answer);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
             Err(error)
         };
         let result = self.with_retries(send).await;
-        let last = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (result, last) {
             (Err(ClientError::Refused(_) | ClientError::UnexpectedStatus { .. }), Some(answer)) => Ok(answer),
             (result, _) => result,
@@ -190,10 +190,10 @@ impl BrokerClient {
     }
 
     /// Sends until there is an answer, the policy says enough, or another try cannot help.
-    async fn with_retries<T>(
-        &self,
-        mut send: impl AsyncFnMut() -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
+    async fn with_retries<T, F>(&self, mut send: impl FnMut() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
         let deadline = Instant::now() + self.retry.deadline;
         let mut failed_attempts = 0;
         loop {
