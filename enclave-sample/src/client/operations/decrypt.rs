@@ -59,6 +59,8 @@ pub struct Decrypted {
     pub plaintext: Zeroizing<Vec<u8>>,
     /// ARN of the key that opened it.
     pub key_id: String,
+    /// The algorithm of the request.
+    pub encryption_algorithm: String,
 }
 
 impl Operation for Decrypt {
@@ -79,7 +81,7 @@ impl Sealed for Decrypt {
         }
         let asked = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
         check_same_value("EncryptionAlgorithm", asked, encryption_algorithm)?;
-        Ok(Decrypted { plaintext, key_id })
+        Ok(Decrypted { plaintext, key_id, encryption_algorithm: asked.to_owned() })
     }
 }
 
@@ -133,7 +135,11 @@ mod tests {
 
     #[test]
     fn debug_shows_no_plaintext() {
-        let decrypted = Decrypted { plaintext: Zeroizing::new(vec![0xab; 32]), key_id: "arn".to_owned() };
+        let decrypted = Decrypted {
+            plaintext: Zeroizing::new(vec![0xab; 32]),
+            key_id: "arn".to_owned(),
+            encryption_algorithm: SYMMETRIC_DEFAULT.to_owned(),
+        };
         assert_eq!(format!("{decrypted:?}"), "Decrypted { key_id: \"arn\", .. }");
     }
 }
