@@ -55,9 +55,8 @@ async fn read(request: Request<Incoming>) -> Result<(String, Bytes), Exception> 
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let operation = target
         .and_then(|target| target.strip_prefix(SERVICE))
-        .filter(|name| {
-            name.len() <= MAX_OPERATION_CHARS && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        })
+        .filter(|name| (1..=MAX_OPERATION_CHARS).contains(&name.len()))
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         .ok_or_else(|| Exception::unknown_operation("X-Amz-Target names no operation of TrentService"))?
         .to_owned();
     let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
