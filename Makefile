@@ -33,8 +33,8 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
-bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
-	cargo bench --locked --bench broker --bench load
+bench: prerequisites ## Measure verification, GenerateDataKey and the enclave's side, as ratios to the cryptography in the same run
+	cargo bench --locked --bench broker --bench load --bench enclave
 
 .PHONY: differential
 differential: peers ## Compare the verifier with published ones, two decoders and OpenSSL (part of `make test`)
