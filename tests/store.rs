@@ -20,14 +20,17 @@ use broker::database::Database;
 use broker::enclave::Enclave;
 use broker::{ACCOUNT, NOW, REGION, TestBroker, TestKey, open_policy, parse_policy, policy_on_pcr0};
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
+use nitro_key_broker::crypto::KeyPairKind;
 use nitro_key_broker::keys::{
-    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, Rotation,
-    RotationKind, WrappedKeyMaterial,
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState,
+    KeyUsage, Realm, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
 use nitro_key_broker::policy::PrincipalArn;
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
-use nitro_key_broker::store::{Credential, SqliteStore, Store, StoreError};
+use nitro_key_broker::store::{
+    AliasStore, Credential, CredentialStore, KeyMaterialStore, KeyStore, SqliteStore, Store, StoreError,
+};
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
 use sqlx::migrate::Migrator;
@@ -72,6 +75,10 @@ fn key() -> Key {
         id,
         arn: realm().key_arn(id),
         state: KeyState::Enabled,
+        spec: KeySpec::KeyPair(KeyPairKind::P384),
+        usage: KeyUsage::KeyAgreement,
+        origin: KeyOrigin::External,
+        public_key: Some(vec![4, 5, 6]),
         description: "Größe 'quoted' \u{0}".to_owned(),
         created_at: UnixTime::from_ms(1_767_472_867_123),
         deletion_at: Some(NOW),
@@ -118,9 +125,24 @@ async fn what_was_stored_is_there_after_opening_again() {
     for identifier in [identifier(&key), KeyIdentifier::Alias(alias("alias/a"))] {
         let found = store.find_key(&identifier).await.unwrap().unwrap();
         // Exhaustive, so that a new field is looked at here.
-        let Key { id, arn, state, description, created_at, deletion_at, rotation, policy, materials } =
-            &found.key;
+        let Key {
+            id,
+            arn,
+            state,
+            spec,
+            usage,
+            origin,
+            public_key,
+            description,
+            created_at,
+            deletion_at,
+            rotation,
+            policy,
+            materials,
+        } = &found.key;
         assert_eq!((*id, arn, *state), (key.id, &key.arn, KeyState::Enabled));
+        assert_eq!((*spec, *usage, *origin), (key.spec, key.usage, key.origin));
+        assert_eq!(*public_key, key.public_key);
         assert_eq!((description, *created_at), (&key.description, key.created_at));
         assert_eq!((*deletion_at, *rotation), (key.deletion_at, key.rotation));
         assert_eq!(policy.text(), key.policy.text());
@@ -184,7 +206,7 @@ async fn the_file_is_strict_and_durable() {
             .unwrap();
     let strict: Vec<String> =
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
-    assert_eq!(strict, ["aliases", "credentials", "key_materials", "keys", "realm"]);
+    assert_eq!(strict, ["aliases", "credentials", "key_materials", "key_usages", "keys", "realm"]);
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
     assert_eq!(mode, "wal");

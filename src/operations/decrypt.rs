@@ -5,6 +5,7 @@ use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::Recipient;
 use super::{Invocation, Operation};
@@ -18,7 +19,7 @@ pub struct Decrypt {
     key_id: Option<String>,
     encryption_algorithm: EncryptionAlgorithm,
     encryption_context: EncryptionContext,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
     dry_run: bool,
 }
@@ -56,7 +57,7 @@ impl Operation for Decrypt {
             key_id,
             encryption_algorithm: EncryptionAlgorithm::parse(members, "EncryptionAlgorithm")?,
             encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
-            grant_tokens: super::members::grant_tokens(members)?,
+            grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
             dry_run,
         })
@@ -82,24 +83,23 @@ impl Operation for Decrypt {
             .recipient
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        broker.refuse_grant_tokens(&self.grant_tokens)?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let named = match &self.key_id {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
             None => None,
         };
-        let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), event).await?;
+        let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
-            action: "kms:Decrypt",
-            entry: &entry,
             named_as: named.as_ref(),
             recipient: Some(&attested),
             encryption_context: &self.encryption_context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some(self.encryption_algorithm.name()),
+            ..Access::new("kms:Decrypt", &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         let Some(blob) = blob else { return Err(OperationError::DryRun) };
         let data_key = broker.open(&permit, &entry.key, &self.encryption_context, &blob).await?;
         if self.dry_run {

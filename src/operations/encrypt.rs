@@ -6,6 +6,7 @@ use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
@@ -23,7 +24,7 @@ pub struct Encrypt {
     plaintext: Zeroizing<Vec<u8>>,
     encryption_algorithm: EncryptionAlgorithm,
     encryption_context: EncryptionContext,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
     dry_run: bool,
 }
@@ -49,7 +50,7 @@ impl Operation for Encrypt {
             plaintext: plaintext.ok_or_else(|| members.missing("Plaintext"))?,
             encryption_algorithm: EncryptionAlgorithm::parse(members, "EncryptionAlgorithm")?,
             encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
-            grant_tokens: super::members::grant_tokens(members)?,
+            grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
             dry_run: members.flag("DryRun")?,
         })
@@ -71,20 +72,19 @@ impl Operation for Encrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<EncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
-            action: "kms:Encrypt",
-            entry: &entry,
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
             encryption_context: &self.encryption_context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some(self.encryption_algorithm.name()),
+            ..Access::new("kms:Encrypt", &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         if self.dry_run {
             return Err(OperationError::DryRun);
         }

@@ -5,6 +5,7 @@ use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::encryption_algorithm::EncryptionAlgorithm;
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
@@ -21,7 +22,7 @@ pub struct ReEncrypt {
     source: Side,
     destination_key_id: String,
     destination: Side,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
     dry_run: bool,
 }
@@ -77,7 +78,7 @@ impl Operation for ReEncrypt {
             source,
             destination_key_id,
             destination,
-            grant_tokens: super::members::grant_tokens(members)?,
+            grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
             dry_run,
         })
@@ -102,37 +103,36 @@ impl Operation for ReEncrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<ReEncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        broker.refuse_grant_tokens(&self.grant_tokens)?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let source_name = match &self.source_key_id {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
             None => None,
         };
-        let source = broker.key_of_ciphertext(source_name.as_ref(), blob.as_ref(), event).await?;
+        let source =
+            broker.key_of_ciphertext(source_name.as_ref(), blob.as_ref(), invocation.now, event).await?;
         self.source.encryption_algorithm.require_of(&source.key)?;
         let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
-        let destination = broker.usable_key(&destination_name, event).await?;
+        let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
         self.destination.encryption_algorithm.require_of(&destination.key)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let from = Access {
-            action: "kms:ReEncryptFrom",
-            entry: &source,
             named_as: source_name.as_ref(),
             recipient: attested.as_ref(),
             encryption_context: &self.source.encryption_context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some(self.source.encryption_algorithm.name()),
+            ..Access::new("kms:ReEncryptFrom", &source)
         };
-        let may_open = broker.authorize(&from, invocation, event)?;
+        let may_open = broker.authorize(&from, invocation, event).await?;
         let to = Access {
-            action: "kms:ReEncryptTo",
-            entry: &destination,
             named_as: Some(&destination_name),
             recipient: attested.as_ref(),
             encryption_context: &self.destination.encryption_context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some(self.destination.encryption_algorithm.name()),
+            ..Access::new("kms:ReEncryptTo", &destination)
         };
-        let may_seal = broker.authorize(&to, invocation, event)?;
+        let may_seal = broker.authorize(&to, invocation, event).await?;
 
         let Some(blob) = blob else { return Err(OperationError::DryRun) };
         let plaintext = broker.open(&may_open, &source.key, from.encryption_context, &blob).await?;

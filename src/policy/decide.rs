@@ -27,6 +27,14 @@ pub struct Question<'q> {
     pub recipient: Option<&'q AttestedRecipient>,
     /// The request's encryption context.
     pub encryption_context: &'q EncryptionContext,
+    /// The key's spec, such as `SYMMETRIC_DEFAULT`.
+    pub key_spec: &'static str,
+    /// The key's usage, such as `ENCRYPT_DECRYPT`.
+    pub key_usage: &'static str,
+    /// Where the key's material comes from, such as `AWS_KMS`.
+    pub key_origin: &'static str,
+    /// What the request encrypts or decrypts with.
+    pub encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub data_key_pair_spec: Option<&'q str>,
     /// Where the request came from, on a transport that has addresses.
@@ -56,12 +64,19 @@ pub struct Denial {
     verdict: Verdict,
 }
 
-/// Asks `policy` about one request.
+/// Everything that may speak for or against a request.
+#[derive(Clone, Copy)]
+pub struct Policies<'p> {
+    /// The key's own.
+    pub key: &'p KeyPolicy,
+}
+
+/// Asks `policies` about one request.
 ///
 /// # Errors
 /// The denial, when no statement allows, one denies, or the evaluation fails.
-pub fn decide(policy: &KeyPolicy, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
-    let verdict = policy.evaluate(&PolicyRequest {
+pub fn decide(policies: &Policies<'_>, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
+    let verdict = policies.key.evaluate(&PolicyRequest {
         caller: question.caller,
         action: question.action,
         resource: question.resource,
@@ -140,11 +155,10 @@ impl RequestContext for Question<'_> {
             ConditionKey::RecipientAttestationPcr(index) => self.pcr(*index),
             ConditionKey::EncryptionContext(name) => optional_text(self.encryption_context.get(name)),
             ConditionKey::EncryptionContextKeys => ContextValues::texts(self.encryption_context.keys()),
-            ConditionKey::KeySpec | ConditionKey::EncryptionAlgorithm => {
-                ContextValues::text("SYMMETRIC_DEFAULT")
-            }
-            ConditionKey::KeyUsage => ContextValues::text("ENCRYPT_DECRYPT"),
-            ConditionKey::KeyOrigin => ContextValues::text("AWS_KMS"),
+            ConditionKey::KeySpec => ContextValues::text(self.key_spec),
+            ConditionKey::KeyUsage => ContextValues::text(self.key_usage),
+            ConditionKey::KeyOrigin => ContextValues::text(self.key_origin),
+            ConditionKey::EncryptionAlgorithm => optional_text(self.encryption_algorithm),
             ConditionKey::DataKeyPairSpec => optional_text(self.data_key_pair_spec),
             ConditionKey::RequestAlias => optional_text(self.request_alias),
             ConditionKey::ResourceAliases => {
@@ -162,7 +176,29 @@ impl RequestContext for Question<'_> {
     }
 }
 
-impl Question<'_> {
+impl<'q> Question<'q> {
+    /// The least that there is to ask: about a symmetric encryption key, without evidence, context or names.
+    pub fn new(caller: &'q Caller, action: &'static str, resource: &'q str, now: UnixTime) -> Self {
+        static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
+        Self {
+            caller,
+            action,
+            resource,
+            key_spec: "SYMMETRIC_DEFAULT",
+            key_usage: "ENCRYPT_DECRYPT",
+            key_origin: "AWS_KMS",
+            resource_aliases: &[],
+            request_alias: None,
+            recipient: None,
+            encryption_context: &NO_CONTEXT,
+            encryption_algorithm: None,
+            data_key_pair_spec: None,
+            source_ip: None,
+            secure_transport: false,
+            now,
+        }
+    }
+
     fn pcr(&self, index: u8) -> ContextValues<'_> {
         match self.recipient.and_then(|recipient| recipient.evidence().pcrs().get(index)) {
             Some(pcr) => ContextValues::One(ContextValue::Text(pcr.to_hex().into())),

@@ -72,7 +72,7 @@ mod principal;
 
 pub use caller::{Caller, InvalidPrincipalArn, PrincipalArn};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
-pub use decide::{Denial, Permit, Question, decide};
+pub use decide::{Denial, Permit, Policies, Question, decide};
 pub use document::{Effect, KeyPolicy, MAX_POLICY_BYTES};
 pub use error::{PolicyError, Problem};
 pub use evaluate::{

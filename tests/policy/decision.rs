@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
-use nitro_key_broker::policy::{Denial, Permit, Question, decide};
+use nitro_key_broker::policy::{Denial, Permit, Policies, Question, decide};
 
 use super::*;
 
@@ -30,16 +30,20 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         caller: &principal("arn:aws:iam::111122223333:user/alice"),
         action: "kms:Decrypt",
         resource: KEY_ARN,
+        key_spec: "RSA_2048",
+        key_usage: "SIGN_VERIFY",
+        key_origin: "EXTERNAL",
         resource_aliases: &ALIASES.map(str::to_owned),
         request_alias: Some("alias/app"),
         recipient,
         encryption_context: &encryption_context,
+        encryption_algorithm: Some("RSAES_OAEP_SHA_256"),
         data_key_pair_spec: Some("ECC_NIST_P256"),
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
         now: now(),
     };
-    decide(&KeyPolicy::parse(policy).unwrap(), &question)
+    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap() }, &question)
 }
 
 #[test]
@@ -64,11 +68,11 @@ fn every_condition_key_sees_the_question() {
         ("StringEquals", "kms:EncryptionContext:App", r#""wallet""#.to_owned()),
         ("ForAllValues:StringEquals", KEYS, r#""App""#.to_owned()),
         ("StringEquals", "kms:CallerAccount", r#""111122223333""#.to_owned()),
-        ("StringEquals", "kms:KeySpec", r#""SYMMETRIC_DEFAULT""#.to_owned()),
-        ("StringEquals", "kms:KeyUsage", r#""ENCRYPT_DECRYPT""#.to_owned()),
-        ("StringEquals", "kms:KeyOrigin", r#""AWS_KMS""#.to_owned()),
+        ("StringEquals", "kms:KeySpec", r#""RSA_2048""#.to_owned()),
+        ("StringEquals", "kms:KeyUsage", r#""SIGN_VERIFY""#.to_owned()),
+        ("StringEquals", "kms:KeyOrigin", r#""EXTERNAL""#.to_owned()),
         ("StringEquals", "kms:DataKeyPairSpec", r#""ECC_NIST_P256""#.to_owned()),
-        ("StringEquals", "kms:EncryptionAlgorithm", r#""SYMMETRIC_DEFAULT""#.to_owned()),
+        ("StringEquals", "kms:EncryptionAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
         ("StringEquals", "kms:RequestAlias", r#""alias/app""#.to_owned()),
         ("ForAllValues:StringEquals", "kms:ResourceAliases", r#"["alias/app","alias/old"]"#.to_owned()),
         ("ArnEquals", "aws:PrincipalArn", r#""arn:aws:iam::111122223333:user/alice""#.to_owned()),

@@ -1,18 +1,15 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
-use crate::crypto::fill_random;
-use crate::keys::{AliasName, Key, KeyId, KeyState, MAX_DESCRIPTION_LEN, Realm};
-use crate::policy::KeyPolicy;
-use crate::root_key::{RootKey, wrap_new_material};
-use crate::store::{KeyEntry, Store};
+use crate::keys::{AliasName, KeyOrigin, MAX_DESCRIPTION_LEN};
+use crate::operations::{NewKey, default_key_policy};
+use crate::store::{AliasStore, KeyEntry, KeyStore, Store};
 use crate::time::UnixTime;
 
 /// Make a symmetric key with new random material.
@@ -28,6 +25,10 @@ pub(in crate::cli) struct Create {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
+    /// Where its material comes from: made here, or imported later.
+    #[arg(long, value_enum, default_value_t = Origin::AwsKms)]
+    origin: Origin,
+
     /// A name for the key, alias/NAME.
     #[arg(long, value_name = "ALIAS")]
     alias: Option<String>,
@@ -35,6 +36,23 @@ pub(in crate::cli) struct Create {
     /// Print the key's metadata as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Origin {
+    #[value(name = "AWS_KMS")]
+    AwsKms,
+    #[value(name = "EXTERNAL")]
+    External,
+}
+
+impl From<Origin> for KeyOrigin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::AwsKms => Self::AwsKms,
+            Origin::External => Self::External,
+        }
+    }
 }
 
 impl Create {
@@ -51,10 +69,11 @@ impl Create {
         let realm = store.realm().await.map_err(CliError::failed)?;
         let policy = match policy {
             Some(policy) => policy,
-            None => default_policy(&realm)?,
+            None => default_key_policy(&realm).map_err(CliError::failed)?,
         };
         let now = UnixTime::now();
-        let key = new_key(&realm, &root_key, self.description, policy, now).await?;
+        let new_key = NewKey { description: self.description, origin: self.origin.into(), policy };
+        let key = new_key.make(&realm, &root_key, now).await.map_err(CliError::failed)?;
         store.insert_key(&key).await.map_err(CliError::failed)?;
         if let Some(alias) = &alias {
             store.insert_alias(alias, key.id, now).await.map_err(|error| {
@@ -67,44 +86,4 @@ impl Create {
         let aliases = alias.iter().map(ToString::to_string).collect();
         print_json(&ListedKey::of(&KeyEntry { key, aliases }, &realm))
     }
-}
-
-async fn new_key(
-    realm: &Realm,
-    root_key: &dyn RootKey,
-    description: String,
-    policy: KeyPolicy,
-    created_at: UnixTime,
-) -> Result<Key, CliError> {
-    let mut id = [0; 16];
-    fill_random(&mut id).map_err(CliError::failed)?;
-    let id = KeyId::from_random_bytes(id);
-    let material = wrap_new_material(root_key, id).await.map_err(CliError::failed)?;
-    Ok(Key {
-        id,
-        arn: realm.key_arn(id),
-        state: KeyState::Enabled,
-        description,
-        created_at,
-        deletion_at: None,
-        rotation: None,
-        policy: Arc::new(policy),
-        materials: vec![material],
-    })
-}
-
-/// KMS developer guide, *Default key policy*.
-fn default_policy(realm: &Realm) -> Result<KeyPolicy, CliError> {
-    let text = serde_json::json!({
-        "Version": "2012-10-17",
-        "Id": "key-default-1",
-        "Statement": [{
-            "Sid": "Enable IAM User Permissions",
-            "Effect": "Allow",
-            "Principal": {"AWS": format!("arn:aws:iam::{}:root", realm.account())},
-            "Action": "kms:*",
-            "Resource": "*",
-        }],
-    });
-    KeyPolicy::parse(&text.to_string()).map_err(CliError::failed)
 }

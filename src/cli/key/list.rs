@@ -5,7 +5,7 @@ use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
-use crate::store::Store;
+use crate::store::{KeyStore, Store};
 
 /// Keys read at a time.
 const PAGE: u32 = 500;

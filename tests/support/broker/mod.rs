@@ -17,13 +17,16 @@ use nitro_key_broker::api::Api;
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::AuditLog;
 use nitro_key_broker::keys::{
-    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
+    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage, Realm,
+    WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, Housekeeping};
 use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
 use nitro_key_broker::server::{Limits, ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
-use nitro_key_broker::store::{Credential, SqliteStore, Store, credential_wrapping_context};
+use nitro_key_broker::store::{
+    AliasStore, Credential, CredentialStore, KeyStore, SqliteStore, Store, credential_wrapping_context,
+};
 use nitro_key_broker::time::UnixTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -159,6 +162,10 @@ impl TestBroker {
         self.api.keep_house().await.unwrap()
     }
 
+    pub fn root_key(&self) -> &FileRootKey {
+        &self.root_key
+    }
+
     pub fn store(&self) -> &SqliteStore {
         &self.store
     }
@@ -205,6 +212,10 @@ impl TestBroker {
             id,
             arn: self.realm.key_arn(id),
             state: KeyState::Enabled,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: KeyOrigin::AwsKms,
+            public_key: None,
             description: String::new(),
             created_at: self.now(),
             deletion_at: None,
@@ -225,7 +236,7 @@ impl TestBroker {
     /// The key's first material as the store holds it.
     pub async fn wrapped_material(&self, key: &TestKey) -> Vec<u8> {
         let found = self.store.find_key(&KeyIdentifier::Key(key.id)).await.unwrap().unwrap();
-        found.key.materials[0].wrapped().to_vec()
+        found.key.materials[0].wrapped().unwrap().to_vec()
     }
 
     /// Whether the database or its companions hold these bytes anywhere.
