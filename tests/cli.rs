@@ -130,6 +130,9 @@ For more information, try '--help'.
         &["init", "--tls-name", "x"],
         &["serve", "--listen", "localhost:80"],
         &["serve", "--tls-key", "x"],
+        &["serve", "--max-clock-skew", "0"],
+        &["serve", "--max-clock-skew", "901"],
+        &["serve", "--max-presigned", "604801"],
         &["key", "describe", "no key id"],
         &["alias", "create", "no-prefix", "--key-id", "x"],
         &["credential", "create", "--principal", "me"],
@@ -145,6 +148,20 @@ For more information, try '--help'.
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", transcript(&output));
         assert!(output.stderr.starts_with(b"error: "), "{}", transcript(&output));
     }
+}
+
+#[test]
+fn no_signature_may_count_longer_than_with_aws() {
+    let data_dir = DataDir::initialised();
+    data_dir.write("data/broker.toml", "max_clock_skew_seconds = 3600\n");
+    assert_data_eq!(
+        transcript(&data_dir.run(&["serve", "--listen", "http://127.0.0.1:0"])),
+        str![[r#"
+error: the clock skew must be from 1 to 900 seconds, not 3600
+[status 2]
+
+"#]]
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 use std::io::Write;
@@ -27,6 +28,8 @@ use enclave_sample::nsm::simulated::SimulatedEnclave;
 use serde_json::{Value, json};
 use signer::sign;
 use tracing_subscriber::fmt::MakeWriter;
+
+const WORKER: &str = "arn:aws:iam::111122223333:role/worker";
 
 /// Everything that left the broker in one way.
 struct Tapped {
@@ -105,6 +108,23 @@ async fn no_key_leaves_the_broker_in_the_clear() {
         let members = tap(&mut wire, answer).members();
         secrets.push(Secret { what: "random bytes", bytes: enclave.open(&members) });
 
+        // A token names a grant, but is as good as a key to nobody else: it goes to who made the grant alone.
+        let grant = json!({"KeyId": key.arn, "GranteePrincipal": WORKER, "Operations": ["Decrypt"]});
+        let answer = client.call("CreateGrant", &attested(grant.clone())).await;
+        tap(&mut wire, answer).refusal();
+        let answer = client.call("CreateGrant", &with(grant, "KeyId", json!(open_key.arn))).await;
+        let made = answer.members();
+        let token = made["GrantToken"].as_str().unwrap().to_owned();
+        let by_token = json!({"GrantToken": token, "DryRun": true});
+        let answer = client.call("RetireGrant", &by_token).await;
+        tap(&mut wire, answer).refusal();
+        let members = attested(with(ask.clone(), "GrantTokens", json!([token])));
+        let answer = client.call("GenerateDataKey", &members).await;
+        tap(&mut wire, answer).members();
+        let answer = client.call("ListGrants", &json!({"KeyId": open_key.arn})).await;
+        tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "grant token", bytes: token.into_bytes() });
+
         // The same asked for in every way that must not release it.
         let open = json!({"CiphertextBlob": blob, "EncryptionContext": context});
         let mut altered = STANDARD.decode(blob.as_str().unwrap()).unwrap();
@@ -161,7 +181,7 @@ async fn no_key_leaves_the_broker_in_the_clear() {
     secrets.push(Secret { what: "root key", bytes: root_key });
     secrets.push(Secret { what: "secret access key", bytes: credential.secret.into_bytes() });
     secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
-    assert_eq!(secrets.len(), 53);
+    assert_eq!(secrets.len(), 61);
 
     let mut tapped = wire;
     for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {

@@ -13,6 +13,9 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+#[path = "support/signer.rs"]
+mod signer;
+
 #[path = "operations/aliases.rs"]
 mod aliases;
 #[path = "operations/compatibility.rs"]
@@ -29,6 +32,10 @@ mod dry_run;
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/grant_chains.rs"]
+mod grant_chains;
+#[path = "operations/grants.rs"]
+mod grants;
 #[path = "operations/imports.rs"]
 mod imports;
 #[path = "operations/last_usage.rs"]
@@ -50,7 +57,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker::client::{Answer, Client};
 use broker::enclave::Enclave;
-use broker::{TestBroker, TestKey, open_policy};
+use broker::{TestBroker, TestCredential, TestKey, open_policy};
 use serde_json::{Value, json};
 
 /// A broker with one key that everybody may use, an enclave and a connection.
@@ -71,6 +78,12 @@ impl Stage {
 
     fn recipient(&self) -> Value {
         self.enclave.recipient(self.broker.now())
+    }
+
+    /// One operation, signed with `credential`.
+    async fn signed(&mut self, credential: &TestCredential, operation: &str, members: &Value) -> Answer {
+        let request = broker::client::request(operation, members.to_string());
+        self.client.send(signer::sign(request, credential, self.broker.now()).await).await
     }
 
     /// GenerateDataKey for 32 bytes; `changes` are laid over the members, null takes one away.

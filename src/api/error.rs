@@ -115,6 +115,7 @@ impl From<OperationError> for ApiError {
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
+            | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_)
             | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
@@ -124,7 +125,9 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } => "LimitExceededException",
+            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
+                "LimitExceededException"
+            }
             OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
@@ -143,7 +146,9 @@ impl From<OperationError> for ApiError {
             OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
             OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
-            OperationError::Denied(_) => "AccessDeniedException",
+            OperationError::InvalidGrantId(_) => "InvalidGrantIdException",
+            OperationError::InvalidPrincipal(_) => "InvalidArnException",
+            OperationError::Denied(_) | OperationError::NotForThisCaller { .. } => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
                 "InvalidCiphertextException"
             }

@@ -14,19 +14,19 @@ pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
 use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded, random_id};
 use crate::auth::authenticate;
-use crate::auth::sigv4::RawRequest;
+use crate::auth::sigv4::{RawRequest, SignatureWindow};
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
-    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt,
-    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
-    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
-    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
+    Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores,
+    DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation,
+    Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
-    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListKeyPolicies, ListKeyRotations,
-    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand,
-    ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
-    keep_house,
+    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListGrants, ListKeyPolicies,
+    ListKeyRotations, ListRetirableGrants, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt,
+    ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
+    UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
@@ -41,6 +41,7 @@ pub struct Api {
     broker: Broker,
     audit: AuditLog,
     clock: Clock,
+    window: SignatureWindow,
     /// Roots that evidence may lead to beside that of AWS, for every record.
     configured_trust_anchors: Vec<String>,
 }
@@ -53,7 +54,14 @@ impl Api {
     pub fn new(broker: Broker, audit: AuditLog, clock: Clock) -> Self {
         let configured_trust_anchors =
             broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
-        Self { broker, audit, clock, configured_trust_anchors }
+        let window = SignatureWindow::default();
+        Self { broker, audit, clock, window, configured_trust_anchors }
+    }
+
+    /// The same, taking signatures within `window` only.
+    #[must_use]
+    pub fn with_signature_window(self, window: SignatureWindow) -> Self {
+        Self { window, ..self }
     }
 
     /// Does what is due to keys by itself; see [`keep_house`].
@@ -98,7 +106,7 @@ impl Api {
             headers: &request.headers,
             body,
         };
-        let authenticated = authenticate(&self.broker, raw, now).await?;
+        let authenticated = authenticate(&self.broker, raw, &self.window, now).await?;
         event.set_caller(&authenticated.caller, authenticated.access_key_id.as_deref());
         let invocation = Invocation {
             caller: authenticated.caller,
@@ -119,6 +127,7 @@ impl Api {
             CreateCustomKeyStore::NAME => {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
+            CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DeleteCustomKeyStore::NAME => {
@@ -157,11 +166,15 @@ impl Api {
                 self.run::<GetParametersForImport>(&members, &invocation, event).await
             }
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
+            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
+            ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
             ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
+            RetireGrant::NAME => self.run::<RetireGrant>(&members, &invocation, event).await,
+            RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use super::Invocation;
 use super::error::OperationError;
-use super::grant_tokens::GrantTokens;
 use super::last_usages::LastUsages;
 use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
@@ -11,7 +10,9 @@ use crate::keys::{
     self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
     SealError, WrappedKeyMaterial,
 };
-use crate::policy::{self, Denial, KeyPolicy, Permit, Policies, Question};
+use crate::policy::{
+    self, AllowedBy, Denial, Grant, GrantTerms, KeyPolicy, Permit, Policies, Question, RetiredAs,
+};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
 use crate::time::UnixTime;
@@ -52,6 +53,8 @@ pub(super) struct Access<'a> {
     pub(super) encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub(super) data_key_pair_spec: Option<&'static str>,
+    /// The grant that CreateGrant is to make.
+    pub(super) new_grant: Option<&'a GrantTerms>,
 }
 
 impl<'a> Access<'a> {
@@ -66,6 +69,7 @@ impl<'a> Access<'a> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            new_grant: None,
         }
     }
 }
@@ -192,20 +196,49 @@ impl Broker {
         }
     }
 
-    /// Asks the key's policy.
+    /// Asks the key's policy, and where it neither allows nor denies, the grants that name the caller.
     pub(super) async fn authorize(
         &self,
         access: &Access<'_>,
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
-        let permit = self
-            .ask(&access.entry.key.policy, access, invocation)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        let policy = &access.entry.key.policy;
+        let mut decision = self.ask(&Policies { key: policy, grants: &[] }, access, invocation);
+        if let (Err(denial), Some(caller)) = (&decision, invocation.caller.arn())
+            && denial.leaves_room_for_a_grant()
+        {
+            let grants = self.store.grants_to(access.entry.key.id, caller).await?;
+            if !grants.is_empty() {
+                decision = self.ask(&Policies { key: policy, grants: &grants }, access, invocation);
+            }
+        }
+        let permit = decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
         // The one operation that asks two keys: each answer has its place.
-        let explanation = if access.action == "kms:ReEncryptFrom" { "sourceStatement" } else { "statement" };
-        event.explain(explanation, permit.statement().to_string());
+        let is_source = access.action == "kms:ReEncryptFrom";
+        match permit.allowed_by() {
+            AllowedBy::Statement(statement) => {
+                event.explain(if is_source { "sourceStatement" } else { "statement" }, statement.to_string());
+            }
+            AllowedBy::Grant(grant) => {
+                event.explain(if is_source { "sourceGrant" } else { "grant" }, grant.to_string());
+            }
+        }
         Ok(permit)
+    }
+
+    /// As what the caller may retire `grant`.
+    pub(super) fn authorize_retirement(
+        &self,
+        grant: &Grant,
+        access: &Access<'_>,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<RetiredAs, OperationError> {
+        let policies = Policies { key: &access.entry.key.policy, grants: &[] };
+        let retired_as = policy::decide_retirement(&policies, &question(access, invocation), grant)
+            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        Ok(retired_as)
     }
 
     /// Whether `policy` would allow what the key's own policy is not asked about.
@@ -215,37 +248,16 @@ impl Broker {
         access: &Access<'_>,
         invocation: &Invocation,
     ) -> bool {
-        self.ask(policy, access, invocation).is_ok()
+        self.ask(&Policies { key: policy, grants: &[] }, access, invocation).is_ok()
     }
 
     fn ask(
         &self,
-        policy: &KeyPolicy,
+        policies: &Policies<'_>,
         access: &Access<'_>,
         invocation: &Invocation,
     ) -> Result<Permit, Box<Denial>> {
-        let request_alias = match access.named_as {
-            Some(KeyIdentifier::Alias(name)) => Some(name.as_str()),
-            _ => None,
-        };
-        let question = Question {
-            caller: &invocation.caller,
-            action: access.action,
-            resource: access.entry.key.arn.as_str(),
-            resource_aliases: &access.entry.aliases,
-            request_alias,
-            recipient: access.recipient,
-            encryption_context: access.encryption_context,
-            key_spec: access.entry.key.spec.name(),
-            key_usage: access.entry.key.usage.name(),
-            key_origin: access.entry.key.origin.name(),
-            encryption_algorithm: access.encryption_algorithm,
-            data_key_pair_spec: access.data_key_pair_spec,
-            source_ip: invocation.source_ip,
-            secure_transport: invocation.secure_transport,
-            now: invocation.now,
-        };
-        policy::decide(&Policies { key: policy }, &question)
+        policy::decide(policies, &question(access, invocation))
     }
 
     /// The version of a key's material that new ciphertexts are sealed under.
@@ -292,9 +304,29 @@ impl Broker {
         let bytes = self.root_key.unwrap_key(&context, bytes).await?;
         Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
     }
+}
 
-    /// Refuses grant tokens, since none were ever issued.
-    pub(super) fn refuse_grant_tokens(&self, tokens: &GrantTokens) -> Result<(), OperationError> {
-        if tokens.is_empty() { Ok(()) } else { Err(OperationError::InvalidGrantToken { index: 0 }) }
+fn question<'a>(access: &Access<'a>, invocation: &'a Invocation) -> Question<'a> {
+    let request_alias = match access.named_as {
+        Some(KeyIdentifier::Alias(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    Question {
+        caller: &invocation.caller,
+        action: access.action,
+        resource: access.entry.key.arn.as_str(),
+        resource_aliases: &access.entry.aliases,
+        request_alias,
+        recipient: access.recipient,
+        encryption_context: access.encryption_context,
+        key_spec: access.entry.key.spec.name(),
+        key_usage: access.entry.key.usage.name(),
+        key_origin: access.entry.key.origin.name(),
+        encryption_algorithm: access.encryption_algorithm,
+        data_key_pair_spec: access.data_key_pair_spec,
+        new_grant: access.new_grant,
+        source_ip: invocation.source_ip,
+        secure_transport: invocation.secure_transport,
+        now: invocation.now,
     }
 }

@@ -83,7 +83,7 @@ impl Operation for Decrypt {
             .recipient
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let named = match &self.key_id {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),

@@ -72,7 +72,7 @@ impl Operation for Encrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<EncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;

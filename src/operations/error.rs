@@ -27,11 +27,39 @@ pub enum OperationError {
     /// The key cannot be used in its state.
     #[error(transparent)]
     KeyState(#[from] KeyStateError),
-    /// A grant token that this broker did not issue. It issues none yet.
-    #[error("the grant token at GrantTokens[{index}] was not issued by this broker")]
+    /// A grant token that this broker did not issue, or whose grant is gone.
+    #[error("the grant token at {member} was not issued by this broker, or its grant was retired or revoked")]
     InvalidGrantToken {
-        /// Its place in the list.
-        index: usize,
+        /// The member that holds it.
+        member: String,
+    },
+    /// A text that is no grant's id.
+    #[error("Invalid grantId: {0}")]
+    InvalidGrantId(#[from] crate::policy::InvalidGrantId),
+    /// A text that names no principal.
+    #[error("Invalid principal ARN: {0}")]
+    InvalidPrincipal(crate::policy::InvalidPrincipalArn),
+    /// The key does not do what a grant on it is to allow.
+    #[error("{0}")]
+    GrantDoesNotFit(String),
+    /// A key has as many grants as it can have.
+    #[error("the key has {limit} grants, the most that are possible")]
+    TooManyGrants {
+        /// The most that are possible.
+        limit: u32,
+    },
+    /// Something that no key's policy is asked about, and that is not this caller's.
+    #[error(
+        "User: {caller} is not authorized to perform: {action} on resource: {resource} because no identity-based policy \
+         allows the {action} action"
+    )]
+    NotForThisCaller {
+        /// Who asked.
+        caller: Box<crate::policy::Caller>,
+        /// For what.
+        action: &'static str,
+        /// About what.
+        resource: String,
     },
     /// `Recipient.AttestationDocument` holds the name of a file instead of its content.
     #[error(
@@ -152,6 +180,7 @@ impl From<StoreError> for OperationError {
             StoreError::AliasExists(name) => Self::AliasExists(name),
             StoreError::NoSuchAlias(name) => Self::NotFound(format!("Alias {name}")),
             StoreError::NoSuchKey(id) => Self::NotFound(format!("Key '{id}'")),
+            StoreError::TooManyGrants { limit } => Self::TooManyGrants { limit },
             error => Self::Store(error),
         }
     }

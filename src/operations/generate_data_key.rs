@@ -134,7 +134,7 @@ impl DataKeyRequest {
         now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, now, event).await?;
         Ok((identifier, entry))

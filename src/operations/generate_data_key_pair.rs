@@ -129,7 +129,7 @@ impl DataKeyPairRequest {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<MadeKeyPair, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let (spec, kind) = self.spec;
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;

@@ -48,11 +48,25 @@ impl ManagedKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
+        let identifier = self.id_or_arn(broker)?;
+        authorize(action, &identifier, broker, invocation, event).await
+    }
+
+    /// The key, in whatever state, before its policy is asked. Named by id or ARN.
+    pub(super) async fn find(
+        &self,
+        broker: &Broker,
+        event: &mut AuditEvent,
+    ) -> Result<(KeyIdentifier, Arc<KeyEntry>), OperationError> {
+        let identifier = self.id_or_arn(broker)?;
+        let entry = broker.key(&identifier, event).await?;
+        Ok((identifier, entry))
+    }
+
+    fn id_or_arn(&self, broker: &Broker) -> Result<KeyIdentifier, OperationError> {
         match KeyIdentifier::parse(&self.key_id, broker.realm())? {
             KeyIdentifier::Alias(name) => Err(OperationError::AliasNotAccepted(name)),
-            identifier @ KeyIdentifier::Key(_) => {
-                authorize(action, &identifier, broker, invocation, event).await
-            }
+            identifier @ KeyIdentifier::Key(_) => Ok(identifier),
         }
     }
 

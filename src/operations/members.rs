@@ -276,6 +276,11 @@ impl<'j> Members<'j> {
             .collect()
     }
 
+    /// Whether the member is there, of whatever type.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The members of a structure inside this one.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ impl Operation for ReEncrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<ReEncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let source_name = match &self.source_key_id {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),

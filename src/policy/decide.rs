@@ -1,12 +1,14 @@
-//! The decision: a key policy asked about one request with all its evidence.
+//! The decision: a key policy, and the key's grants, asked about one request with all its evidence.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::caller::Caller;
+use super::caller::{Caller, PrincipalArn};
 use super::condition_key::ConditionKey;
 use super::document::KeyPolicy;
 use super::evaluate::{ContextValue, ContextValues, PolicyRequest, RequestContext, StatementRef, Verdict};
+use super::grant::{Grant, GrantConstraint, GrantId, GrantOperation, GrantReason, GrantTerms, RetiredAs};
 use crate::attestation::{AttestedRecipient, RecipientKey};
 use crate::encryption_context::EncryptionContext;
 use crate::time::UnixTime;
@@ -37,6 +39,8 @@ pub struct Question<'q> {
     pub encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub data_key_pair_spec: Option<&'q str>,
+    /// The grant that CreateGrant is to make.
+    pub new_grant: Option<&'q GrantTerms>,
     /// Where the request came from, on a transport that has addresses.
     pub source_ip: Option<IpAddr>,
     /// Whether the transport was TLS.
@@ -45,14 +49,26 @@ pub struct Question<'q> {
     pub now: UnixTime,
 }
 
-/// Proof that a key policy allowed one action on one key, and to whom the answer may go.
+/// Grants that do not allow a request, named in its denial at most.
+const MAX_GRANT_REASONS: usize = 16;
+
+/// Proof that a key policy or a grant allowed one action on one key, and to whom the answer may go.
 ///
 /// Only [`decide`] makes one, and key material cannot be used without.
 #[derive(Debug)]
 pub struct Permit {
     resource: String,
-    statement: StatementRef,
+    allowed_by: AllowedBy,
     recipient: Option<RecipientKey>,
+}
+
+/// What allowed a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedBy {
+    /// A statement of the key's policy.
+    Statement(StatementRef),
+    /// A grant, where the key's policy neither allowed nor denied.
+    Grant(GrantId),
 }
 
 /// A policy's no. Its [`Display`](fmt::Display) is what the caller may read; the reasons are for log and audit.
@@ -62,6 +78,8 @@ pub struct Denial {
     action: &'static str,
     resource: String,
     verdict: Verdict,
+    /// Of the grants that might have allowed it, up to [`MAX_GRANT_REASONS`].
+    grants: Vec<GrantReason>,
 }
 
 /// Everything that may speak for or against a request.
@@ -69,32 +87,69 @@ pub struct Denial {
 pub struct Policies<'p> {
     /// The key's own.
     pub key: &'p KeyPolicy,
+    /// Grants that may name the caller. What does not fit the question is passed over.
+    pub grants: &'p [Arc<Grant>],
 }
 
-/// Asks `policies` about one request.
+/// Asks `policies` about one request: the key's policy first, and the grants where it neither allows nor denies.
 ///
 /// # Errors
-/// The denial, when no statement allows, one denies, or the evaluation fails.
+/// The denial, when neither a statement nor a grant allows, a statement denies, or the evaluation fails.
 pub fn decide(policies: &Policies<'_>, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
-    let verdict = policies.key.evaluate(&PolicyRequest {
+    let permit = |allowed_by| Permit {
+        resource: question.resource.to_owned(),
+        allowed_by,
+        recipient: question.recipient.map(|recipient| recipient.key().clone()),
+    };
+    match evaluate(policies, question) {
+        Verdict::Allowed { statement } => Ok(permit(AllowedBy::Statement(statement))),
+        verdict @ Verdict::NotAllowed { .. } => {
+            match policies.grants.iter().find(|grant| grant.allows(question)) {
+                Some(grant) => Ok(permit(AllowedBy::Grant(grant.id))),
+                None => Err(Denial::of(question, verdict, policies.grants)),
+            }
+        }
+        verdict => Err(Denial::of(question, verdict, &[])),
+    }
+}
+
+/// Whether the caller may retire `grant`, and as what. That a statement allows `kms:RetireGrant` makes no difference, as
+/// in KMS; one that denies does.
+///
+/// # Errors
+/// The denial, when the grant names the caller for nothing that ends it, a statement denies, or the evaluation fails.
+pub fn decide_retirement(
+    policies: &Policies<'_>,
+    question: &Question<'_>,
+    grant: &Grant,
+) -> Result<RetiredAs, Box<Denial>> {
+    match evaluate(policies, question) {
+        verdict @ (Verdict::ExplicitlyDenied { .. } | Verdict::EvaluationFailed { .. }) => {
+            Err(Denial::of(question, verdict, &[]))
+        }
+        Verdict::Allowed { .. } | Verdict::NotAllowed { .. } => {
+            grant.retired_as(question.caller).ok_or_else(|| {
+                let mut denial = Denial::of(question, Verdict::NotAllowed { reasons: Vec::new() }, &[]);
+                denial.grants.push(GrantReason {
+                    grant: grant.id,
+                    element: "RetiringPrincipal",
+                    expected: "the retiring principal, the grantee where it may, or the issuing account"
+                        .to_owned(),
+                    actual: question.caller.to_string(),
+                });
+                denial
+            })
+        }
+    }
+}
+
+fn evaluate(policies: &Policies<'_>, question: &Question<'_>) -> Verdict {
+    policies.key.evaluate(&PolicyRequest {
         caller: question.caller,
         action: question.action,
         resource: question.resource,
         context: question,
-    });
-    match verdict {
-        Verdict::Allowed { statement } => Ok(Permit {
-            resource: question.resource.to_owned(),
-            statement,
-            recipient: question.recipient.map(|recipient| recipient.key().clone()),
-        }),
-        verdict => Err(Box::new(Denial {
-            caller: question.caller.clone(),
-            action: question.action,
-            resource: question.resource.to_owned(),
-            verdict,
-        })),
-    }
+    })
 }
 
 impl Permit {
@@ -103,9 +158,9 @@ impl Permit {
         &self.resource
     }
 
-    /// The statement that allowed.
-    pub fn statement(&self) -> &StatementRef {
-        &self.statement
+    /// What allowed.
+    pub fn allowed_by(&self) -> &AllowedBy {
+        &self.allowed_by
     }
 
     /// The attested key that the policy saw, to which the answer may be encrypted.
@@ -115,18 +170,40 @@ impl Permit {
 }
 
 impl Denial {
+    fn of(question: &Question<'_>, verdict: Verdict, grants: &[Arc<Grant>]) -> Box<Self> {
+        Box::new(Self {
+            caller: question.caller.clone(),
+            action: question.action,
+            resource: question.resource.to_owned(),
+            verdict,
+            grants: grants
+                .iter()
+                .take(MAX_GRANT_REASONS)
+                .filter_map(|grant| grant.reason(question))
+                .collect(),
+        })
+    }
+
+    /// Whether a grant could still allow it: no statement denies, and it is something that a grant can allow.
+    pub fn leaves_room_for_a_grant(&self) -> bool {
+        matches!(self.verdict, Verdict::NotAllowed { .. }) && GrantOperation::of_action(self.action).is_some()
+    }
+
     /// The policy's verdict.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// For each statement why it did not allow, or which one denied. It shows what the policy asks for: not for the
+    /// For each statement and grant why it did not allow, or which one denied. It shows what the policy asks for: not for the
     /// caller.
     pub fn reasons(&self) -> Vec<String> {
         match &self.verdict {
             Verdict::Allowed { .. } => Vec::new(),
             Verdict::ExplicitlyDenied { statement } => vec![format!("{statement} denies")],
-            Verdict::NotAllowed { reasons } => reasons.iter().map(ToString::to_string).collect(),
+            Verdict::NotAllowed { reasons } => {
+                let statements = reasons.iter().map(ToString::to_string);
+                statements.chain(self.grants.iter().map(ToString::to_string)).collect()
+            }
             Verdict::EvaluationFailed { error } => vec![format!("the evaluation failed: {error}")],
         }
     }
@@ -137,7 +214,7 @@ impl std::error::Error for Denial {}
 /// The words of KMS.
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caller, action, resource, verdict } = self;
+        let Self { caller, action, resource, verdict, grants: _ } = self;
         write!(f, "User: {caller} is not authorized to perform: {action} on resource: {resource} ")?;
         match verdict {
             Verdict::ExplicitlyDenied { .. } => {
@@ -164,6 +241,25 @@ impl RequestContext for Question<'_> {
             ConditionKey::ResourceAliases => {
                 ContextValues::texts(self.resource_aliases.iter().map(String::as_str))
             }
+            ConditionKey::GrantOperations => self
+                .new_grant
+                .map_or(ContextValues::Absent, |grant| ContextValues::texts(grant.operations.names())),
+            ConditionKey::GranteePrincipal => {
+                optional_text(self.new_grant.map(|grant| grant.grantee.as_str()))
+            }
+            ConditionKey::RetiringPrincipal => optional_text(
+                self.new_grant.and_then(|grant| grant.retiring.as_ref()).map(PrincipalArn::as_str),
+            ),
+            ConditionKey::GrantConstraintType => optional_text(
+                self.new_grant.and_then(|grant| grant.constraint.as_ref()).map(GrantConstraint::name),
+            ),
+            // Never for a service: there is none here.
+            ConditionKey::GrantIsForAwsResource => match self.action {
+                "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant" => {
+                    ContextValues::One(ContextValue::Flag(false))
+                }
+                _ => ContextValues::Absent,
+            },
             ConditionKey::CurrentTime => ContextValues::One(ContextValue::Time(self.now)),
             ConditionKey::SourceIp => match self.source_ip {
                 Some(address) => ContextValues::One(ContextValue::Address(address)),
@@ -193,6 +289,7 @@ impl<'q> Question<'q> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            new_grant: None,
             source_ip: None,
             secure_transport: false,
             now,

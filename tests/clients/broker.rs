@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// The principal whose credentials the clients have.
 const PARENT: &str = "arn:aws:iam::000000000000:role/parent";
 
+/// A principal that no policy names.
+const WORKER: &str = "arn:aws:sts::000000000000:assumed-role/worker/one";
+
 #[derive(Clone, Copy)]
 pub enum Transport {
     Tls,
@@ -46,6 +49,7 @@ impl Broker {
         let permanent = place.create_credential(&[]);
         let session = place.create_credential(&["--session-seconds", "900"]);
         let expired = place.create_credential(&["--session-seconds", "900"]);
+        let worker = place.create_credential_of(WORKER, &["--session-seconds", "900"]);
 
         let (process, endpoint) = place.serve(transport);
         let setting = json!({
@@ -55,7 +59,7 @@ impl Broker {
             "audit_log": place.file("data/audit.jsonl"),
             "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
                 "managed": managed, "mortal": mortal, "external": external},
-            "credentials": {"permanent": permanent, "session": session, "expired": expired},
+            "credentials": {"permanent": permanent, "session": session, "expired": expired, "worker": worker},
             "documents": documents,
             "private_key": place.file("key.der"),
             "directory": place.path,
@@ -139,7 +143,11 @@ impl Place<'_> {
     }
 
     fn create_credential(&self, options: &[&str]) -> Value {
-        let arguments = [&["credential", "create", "--json", "--principal", PARENT], options].concat();
+        self.create_credential_of(PARENT, options)
+    }
+
+    fn create_credential_of(&self, principal: &str, options: &[&str]) -> Value {
+        let arguments = [&["credential", "create", "--json", "--principal", principal], options].concat();
         serde_json::from_str(&self.broker(&arguments)).unwrap()
     }
 

@@ -51,7 +51,7 @@ async fn encrypt_checks_its_members() {
         ),
         (
             json!({"GrantTokens": ["token"]}),
-            "400 InvalidGrantTokenException: the grant token at GrantTokens[0] was not issued by this broker",
+            "400 InvalidGrantTokenException: the grant token at GrantTokens[0] was not issued by this broker, or its grant was retired or revoked",
         ),
         (
             json!({"DryRun": true}),

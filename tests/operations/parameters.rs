@@ -119,8 +119,7 @@ async fn the_encryption_context_maps_strings_to_strings() {
 async fn grant_tokens_are_checked_and_none_was_ever_issued() {
     let mut stage = Stage::set().await;
     let (blob, _) = stage.sealed(json!({})).await;
-    let not_issued =
-        "400 InvalidGrantTokenException: the grant token at GrantTokens[0] was not issued by this broker";
+    let not_issued = "400 InvalidGrantTokenException: the grant token at GrantTokens[0] was not issued by this broker, or its grant was retired or revoked";
     for (tokens, expected) in [
         (json!(["token"]), not_issued.to_owned()),
         (json!(vec!["t"; 10]), not_issued.to_owned()),

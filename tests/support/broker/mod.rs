@@ -16,6 +16,7 @@ use enclave::development_root;
 use nitro_key_broker::api::Api;
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::AuditLog;
+use nitro_key_broker::auth::sigv4::SignatureWindow;
 use nitro_key_broker::keys::{
     AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage, Realm,
     WrappedKeyMaterial,
@@ -48,6 +49,7 @@ pub struct Setup {
     pub trust_anchors: TrustAnchors,
     pub requirements: Requirements,
     pub limits: Limits,
+    pub signature_window: SignatureWindow,
     /// In place of `audit.jsonl` in the broker's folder.
     pub audit_path: Option<PathBuf>,
 }
@@ -61,6 +63,7 @@ impl Default for Setup {
             trust_anchors: anchors.with_configured(pem.as_bytes(), Path::new(DEVELOPMENT_ROOT_PATH)).unwrap(),
             requirements: Requirements::default(),
             limits: Limits::default(),
+            signature_window: SignatureWindow::default(),
             audit_path: None,
         }
     }
@@ -117,7 +120,8 @@ impl TestBroker {
         let clock_ms = Arc::new(AtomicU64::new(NOW.as_ms()));
         let clock = Arc::clone(&clock_ms);
         let clock = Arc::new(move || UnixTime::from_ms(clock.load(Ordering::SeqCst)));
-        let api = Arc::new(Api::new(broker, audit, clock));
+        let api = Api::new(broker, audit, clock).with_signature_window(setup.signature_window);
+        let api = Arc::new(api);
 
         let loopback =
             ListenAddress::Tcp { address: "127.0.0.1:0".parse().unwrap(), allow_plain_non_loopback: false };

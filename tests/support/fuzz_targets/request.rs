@@ -3,14 +3,15 @@
 use nitro_key_broker::json::{Json, JsonError};
 use nitro_key_broker::keys::{AliasName, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{
-    CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt, DeleteAlias,
-    DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey, DisableKey,
-    DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey,
-    GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext,
-    GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport,
-    ImportKeyMaterial, ListKeyPolicies, ListKeyRotations, Members, Operation, PutKeyPolicy, ReEncrypt,
-    ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore,
-    UpdateKeyDescription, UpdatePrimaryRegion,
+    CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant, Decrypt,
+    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
+    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
+    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
+    GetParametersForImport, ImportKeyMaterial, ListGrants, ListKeyPolicies, ListKeyRotations,
+    ListRetirableGrants, Members, Operation, PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant,
+    RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
+    UpdatePrimaryRegion,
 };
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ pub fn run(input: &[u8]) {
             check_operation::<ConnectCustomKeyStore>(&json, &other_form);
             check_operation::<CreateAlias>(&json, &other_form);
             check_operation::<CreateCustomKeyStore>(&json, &other_form);
+            check_operation::<CreateGrant>(&json, &other_form);
             check_operation::<Decrypt>(&json, &other_form);
             check_operation::<DeleteAlias>(&json, &other_form);
             check_operation::<DeleteCustomKeyStore>(&json, &other_form);
@@ -48,11 +50,15 @@ pub fn run(input: &[u8]) {
             check_operation::<GetKeyRotationStatus>(&json, &other_form);
             check_operation::<GetParametersForImport>(&json, &other_form);
             check_operation::<ImportKeyMaterial>(&json, &other_form);
+            check_operation::<ListGrants>(&json, &other_form);
             check_operation::<ListKeyPolicies>(&json, &other_form);
             check_operation::<ListKeyRotations>(&json, &other_form);
+            check_operation::<ListRetirableGrants>(&json, &other_form);
             check_operation::<PutKeyPolicy>(&json, &other_form);
             check_operation::<ReEncrypt>(&json, &other_form);
             check_operation::<ReplicateKey>(&json, &other_form);
+            check_operation::<RetireGrant>(&json, &other_form);
+            check_operation::<RevokeGrant>(&json, &other_form);
             check_operation::<RotateKeyOnDemand>(&json, &other_form);
             check_operation::<ScheduleKeyDeletion>(&json, &other_form);
             check_operation::<UpdateAlias>(&json, &other_form);
