@@ -14,10 +14,13 @@
 mod broker;
 
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 #[path = "operations/aliases.rs"]
 mod aliases;
+#[path = "operations/asymmetric_encryption.rs"]
+mod asymmetric_encryption;
 #[path = "operations/compatibility.rs"]
 mod compatibility;
 #[path = "operations/confusion.rs"]
@@ -28,6 +31,8 @@ mod data_key_pairs;
 mod deletion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
+#[path = "operations/encapsulation.rs"]
+mod encapsulation;
 #[path = "operations/encrypt.rs"]
 mod encrypt;
 #[path = "operations/evidence.rs"]
@@ -40,16 +45,26 @@ mod grants;
 mod imports;
 #[path = "operations/last_usage.rs"]
 mod last_usage;
+#[path = "operations/mac.rs"]
+mod mac;
 #[path = "operations/management.rs"]
 mod management;
+#[path = "operations/openssl.rs"]
+mod openssl;
 #[path = "operations/parameters.rs"]
 mod parameters;
+#[path = "operations/public_key.rs"]
+mod public_key;
 #[path = "operations/random.rs"]
 mod random;
 #[path = "operations/released.rs"]
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/shared_secret.rs"]
+mod shared_secret;
+#[path = "operations/sign.rs"]
+mod sign;
 #[path = "operations/unsupported.rs"]
 mod unsupported;
 

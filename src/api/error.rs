@@ -110,13 +110,18 @@ impl ApiError {
 
 impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
-        use crate::keys::KeyStateError;
+        use crate::keys::{KeyKindError, KeyStateError};
 
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
             | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_)
+            | OperationError::InvalidKeyKind(
+                KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
+            )
+            | OperationError::InvalidParameter(_)
+            | OperationError::InvalidPeerKey(_)
             | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
@@ -128,7 +133,9 @@ impl From<OperationError> for ApiError {
             OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
                 "LimitExceededException"
             }
-            OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
+            OperationError::Unsupported(_)
+            | OperationError::Origin(_)
+            | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
@@ -154,6 +161,8 @@ impl From<OperationError> for ApiError {
             }
             OperationError::IncorrectKey(_) => "IncorrectKeyException",
             OperationError::InvalidKeyUsage(_) => "InvalidKeyUsageException",
+            OperationError::InvalidSignature => "KMSInvalidSignatureException",
+            OperationError::InvalidMac => "KMSInvalidMacException",
             OperationError::DryRun => "DryRunOperationException",
             OperationError::Store(_)
             | OperationError::Record(_)

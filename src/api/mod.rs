@@ -19,14 +19,15 @@ use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
     Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
-    Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores,
-    DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation,
-    Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
-    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListGrants, ListKeyPolicies,
-    ListKeyRotations, ListRetirableGrants, Members, Operation, OperationError, PutKeyPolicy, ReEncrypt,
-    ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, UpdateAlias,
-    UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
+    Decapsulate, Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DeriveSharedSecret,
+    DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore,
+    EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac, GenerateRandom,
+    GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport, GetPublicKey, Housekeeping,
+    ImportKeyMaterial, Invocation, ListGrants, ListKeyPolicies, ListKeyRotations, ListRetirableGrants,
+    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant,
+    RotateKeyOnDemand, ScheduleKeyDeletion, Sign, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
+    UpdatePrimaryRegion, Verify, VerifyMac, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
@@ -128,6 +129,7 @@ impl Api {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
             CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
+            Decapsulate::NAME => self.run::<Decapsulate>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DeleteCustomKeyStore::NAME => {
@@ -136,6 +138,7 @@ impl Api {
             DeleteImportedKeyMaterial::NAME => {
                 self.run::<DeleteImportedKeyMaterial>(&members, &invocation, event).await
             }
+            DeriveSharedSecret::NAME => self.run::<DeriveSharedSecret>(&members, &invocation, event).await,
             DescribeCustomKeyStores::NAME => {
                 self.run::<DescribeCustomKeyStores>(&members, &invocation, event).await
             }
@@ -147,6 +150,7 @@ impl Api {
             }
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
             EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
+            Encapsulate::NAME => self.run::<Encapsulate>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
             GenerateDataKeyPair::NAME => self.run::<GenerateDataKeyPair>(&members, &invocation, event).await,
@@ -156,6 +160,7 @@ impl Api {
             GenerateDataKeyWithoutPlaintext::NAME => {
                 self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
             }
+            GenerateMac::NAME => self.run::<GenerateMac>(&members, &invocation, event).await,
             GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
             GetKeyLastUsage::NAME => self.run::<GetKeyLastUsage>(&members, &invocation, event).await,
             GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
@@ -165,6 +170,7 @@ impl Api {
             GetParametersForImport::NAME => {
                 self.run::<GetParametersForImport>(&members, &invocation, event).await
             }
+            GetPublicKey::NAME => self.run::<GetPublicKey>(&members, &invocation, event).await,
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
             ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
@@ -177,6 +183,7 @@ impl Api {
             RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
+            Sign::NAME => self.run::<Sign>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateCustomKeyStore::NAME => {
                 self.run::<UpdateCustomKeyStore>(&members, &invocation, event).await
@@ -185,6 +192,8 @@ impl Api {
                 self.run::<UpdateKeyDescription>(&members, &invocation, event).await
             }
             UpdatePrimaryRegion::NAME => self.run::<UpdatePrimaryRegion>(&members, &invocation, event).await,
+            Verify::NAME => self.run::<Verify>(&members, &invocation, event).await,
+            VerifyMac::NAME => self.run::<VerifyMac>(&members, &invocation, event).await,
             other => Err(ApiError::unknown_operation(other)),
         }
     }

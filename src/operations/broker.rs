@@ -7,8 +7,8 @@ use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
-    SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, FromUnwrapped, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError,
+    LastUsage, Realm, SealError, WrappedKeyMaterial,
 };
 use crate::policy::{
     self, AllowedBy, Denial, Grant, GrantTerms, KeyPolicy, Permit, Policies, Question, RetiredAs,
@@ -55,6 +55,8 @@ pub(super) struct Access<'a> {
     pub(super) data_key_pair_spec: Option<&'static str>,
     /// The grant that CreateGrant is to make.
     pub(super) new_grant: Option<&'a GrantTerms>,
+    /// What the request does with a key for something else than encryption.
+    pub(super) algorithms: policy::Algorithms,
 }
 
 impl<'a> Access<'a> {
@@ -70,6 +72,7 @@ impl<'a> Access<'a> {
             encryption_algorithm: None,
             data_key_pair_spec: None,
             new_grant: None,
+            algorithms: policy::Algorithms::default(),
         }
     }
 }
@@ -260,12 +263,12 @@ impl Broker {
         policy::decide(policies, &question(access, invocation))
     }
 
-    /// The version of a key's material that new ciphertexts are sealed under.
-    pub(super) async fn current_material(
+    /// The current version of a key's material, as what the key's usage makes of it.
+    pub(super) async fn current_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         let wrapped = key.current_material().ok_or_else(|| StoreError::Corrupt {
             what: "key",
             problem: format!("{} has no material", key.arn),
@@ -285,24 +288,24 @@ impl Broker {
             return Err(OperationError::IncorrectKey(key.arn.clone()));
         }
         let wrapped = key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
-        let material = self.unwrap_material(permit, key, wrapped).await?;
+        let material: KeyMaterial = self.unwrap_material(permit, key, wrapped).await?;
         Ok(keys::open(permit, key, &material, context, blob)?)
     }
 
     /// A version of a key's material in the clear, for whoever holds a permit.
-    async fn unwrap_material(
+    async fn unwrap_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
         wrapped: &WrappedKeyMaterial,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
         let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
         let bytes = self.root_key.unwrap_key(&context, bytes).await?;
-        Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
+        Ok(M::from_unwrapped(key, *wrapped.id(), &bytes)?)
     }
 }
 
@@ -325,6 +328,7 @@ fn question<'a>(access: &Access<'a>, invocation: &'a Invocation) -> Question<'a>
         encryption_algorithm: access.encryption_algorithm,
         data_key_pair_spec: access.data_key_pair_spec,
         new_grant: access.new_grant,
+        algorithms: access.algorithms,
         source_ip: invocation.source_ip,
         secure_transport: invocation.secure_transport,
         now: invocation.now,

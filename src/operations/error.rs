@@ -87,8 +87,23 @@ pub enum OperationError {
     #[error("the CiphertextBlob was not sealed under {0}, the key that the request names")]
     IncorrectKey(KeyArn),
     /// The key does not do this.
+    #[error(transparent)]
+    InvalidKeyUsage(#[from] crate::keys::KeyUsageError),
+    /// A spec and a usage that make no key.
+    #[error(transparent)]
+    InvalidKeyKind(#[from] crate::keys::KeyKindError),
+    /// A parameter that does not go with the key or with another parameter.
     #[error("{0}")]
-    InvalidKeyUsage(String),
+    InvalidParameter(String),
+    /// A peer's public key that the key cannot meet.
+    #[error(transparent)]
+    InvalidPeerKey(#[from] crate::keys::InvalidPeerKey),
+    /// The signature is none of the message by the key.
+    #[error("the signature is not one of this message by this key with this algorithm")]
+    InvalidSignature,
+    /// The HMAC is none of the message under the key.
+    #[error("the HMAC is not that of this message under this key")]
+    InvalidMac,
     /// A name that an alias cannot have.
     #[error(transparent)]
     InvalidAliasName(#[from] crate::keys::InvalidAliasName),

@@ -10,7 +10,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier, MAX_DATA_KEY_LEN};
+use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
@@ -54,7 +54,7 @@ impl Operation for GenerateDataKey {
             operation: Self::NAME,
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
-        let (identifier, entry) = self.request.key(broker, invocation.now, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation.now, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),
@@ -127,9 +127,10 @@ impl DataKeyRequest {
         .into_value()
     }
 
-    /// The key that is named, in a state that allows its use.
+    /// The key that is named, in a state that allows its use, and fit for what `operation` does.
     pub(super) async fn key(
         &self,
+        operation: &'static str,
         broker: &Broker,
         now: UnixTime,
         event: &mut AuditEvent,
@@ -137,6 +138,7 @@ impl DataKeyRequest {
         self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         let entry = broker.usable_key(&identifier, now, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         Ok((identifier, entry))
     }
 

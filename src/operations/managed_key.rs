@@ -8,7 +8,7 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::keys::{Key, KeyIdentifier, KeyState, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeySpec, KeyState, KeyStateError};
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
@@ -80,6 +80,17 @@ impl ManagedKey {
     ) -> Result<Arc<KeyEntry>, OperationError> {
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
         authorize(action, &identifier, broker, invocation, event).await
+    }
+}
+
+/// Refuses what is about rotation for a key that has none: only a symmetric encryption key is rotated (KMS developer
+/// guide, *Rotate KMS keys*).
+pub(super) fn require_rotatable(key: &Key) -> Result<(), OperationError> {
+    match key.spec {
+        KeySpec::SymmetricDefault => Ok(()),
+        KeySpec::Hmac(_) | KeySpec::KeyPair(_) => {
+            Err(OperationError::Unsupported("only symmetric encryption KMS keys are rotated"))
+        }
     }
 }
 

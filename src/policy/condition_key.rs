@@ -14,7 +14,7 @@ const ENCRYPTION_CONTEXT_PREFIX: &str = "kms:EncryptionContext:";
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 19] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 23] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
@@ -30,6 +30,10 @@ const PLAIN_KEYS: [(&str, ConditionKey); 19] = [
     ("kms:RetiringPrincipal", ConditionKey::RetiringPrincipal),
     ("kms:GrantConstraintType", ConditionKey::GrantConstraintType),
     ("kms:GrantIsForAWSResource", ConditionKey::GrantIsForAwsResource),
+    ("kms:SigningAlgorithm", ConditionKey::SigningAlgorithm),
+    ("kms:MessageType", ConditionKey::MessageType),
+    ("kms:MacAlgorithm", ConditionKey::MacAlgorithm),
+    ("kms:KeyAgreementAlgorithm", ConditionKey::KeyAgreementAlgorithm),
     ("aws:PrincipalArn", ConditionKey::PrincipalArn),
     ("aws:CurrentTime", ConditionKey::CurrentTime),
     ("aws:SourceIp", ConditionKey::SourceIp),
@@ -73,6 +77,14 @@ pub enum ConditionKey {
     GrantConstraintType,
     /// `kms:GrantIsForAWSResource`: whether an AWS service makes, lists or revokes the grant; never, here.
     GrantIsForAwsResource,
+    /// `kms:SigningAlgorithm`: what the request signs or verifies with, such as `ECDSA_SHA_256`.
+    SigningAlgorithm,
+    /// `kms:MessageType`: whether what is signed is hashed yet, `RAW` or `DIGEST`.
+    MessageType,
+    /// `kms:MacAlgorithm`: what the request makes or verifies a MAC with, such as `HMAC_SHA_256`.
+    MacAlgorithm,
+    /// `kms:KeyAgreementAlgorithm`: what the request derives a shared secret with, `ECDH`.
+    KeyAgreementAlgorithm,
     /// `aws:PrincipalArn`: the caller's ARN; the role's, for a session of a role.
     PrincipalArn,
     /// `aws:CurrentTime`: the time of the request, in whole seconds.
@@ -145,7 +157,11 @@ impl ConditionKey {
             | Self::GranteePrincipal
             | Self::RetiringPrincipal
             | Self::GrantConstraintType
-            | Self::EncryptionAlgorithm => ValueType::String,
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => ValueType::String,
         }
     }
 
@@ -215,7 +231,11 @@ impl ConditionKey {
             | Self::KeyUsage
             | Self::KeyOrigin
             | Self::DataKeyPairSpec
-            | Self::EncryptionAlgorithm => None,
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => None,
         }
     }
 }

@@ -41,12 +41,27 @@ pub struct Question<'q> {
     pub data_key_pair_spec: Option<&'q str>,
     /// The grant that CreateGrant is to make.
     pub new_grant: Option<&'q GrantTerms>,
+    /// What the request does with a key for something else than encryption.
+    pub algorithms: Algorithms,
     /// Where the request came from, on a transport that has addresses.
     pub source_ip: Option<IpAddr>,
     /// Whether the transport was TLS.
     pub secure_transport: bool,
     /// The time of the decision.
     pub now: UnixTime,
+}
+
+/// What a request does with a key for something else than encryption, by its names in the service model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Algorithms {
+    /// Such as `ECDSA_SHA_256`.
+    pub signing: Option<&'static str>,
+    /// Whether what is signed is hashed yet: `RAW`, `DIGEST`.
+    pub message_type: Option<&'static str>,
+    /// Such as `HMAC_SHA_256`.
+    pub mac: Option<&'static str>,
+    /// `ECDH`.
+    pub key_agreement: Option<&'static str>,
 }
 
 /// Grants that do not allow a request, named in its denial at most.
@@ -236,6 +251,10 @@ impl RequestContext for Question<'_> {
             ConditionKey::KeyUsage => ContextValues::text(self.key_usage),
             ConditionKey::KeyOrigin => ContextValues::text(self.key_origin),
             ConditionKey::EncryptionAlgorithm => optional_text(self.encryption_algorithm),
+            ConditionKey::SigningAlgorithm => optional_text(self.algorithms.signing),
+            ConditionKey::MessageType => optional_text(self.algorithms.message_type),
+            ConditionKey::MacAlgorithm => optional_text(self.algorithms.mac),
+            ConditionKey::KeyAgreementAlgorithm => optional_text(self.algorithms.key_agreement),
             ConditionKey::DataKeyPairSpec => optional_text(self.data_key_pair_spec),
             ConditionKey::RequestAlias => optional_text(self.request_alias),
             ConditionKey::ResourceAliases => {
@@ -290,6 +309,7 @@ impl<'q> Question<'q> {
             encryption_algorithm: None,
             data_key_pair_spec: None,
             new_grant: None,
+            algorithms: Algorithms::default(),
             source_ip: None,
             secure_transport: false,
             now,

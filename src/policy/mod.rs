@@ -73,7 +73,7 @@ mod principal;
 
 pub use caller::{Caller, InvalidPrincipalArn, PrincipalArn};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
-pub use decide::{AllowedBy, Denial, Permit, Policies, Question, decide, decide_retirement};
+pub use decide::{Algorithms, AllowedBy, Denial, Permit, Policies, Question, decide, decide_retirement};
 pub use document::{Effect, KeyPolicy, MAX_POLICY_BYTES};
 pub use error::{PolicyError, Problem};
 pub use evaluate::{

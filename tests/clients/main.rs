@@ -50,6 +50,11 @@ fn boto3_lends_a_key_by_grants() {
 }
 
 #[test]
+fn boto3_uses_asymmetric_and_hmac_keys() {
+    run_python("boto3_asymmetric", Transport::Tls);
+}
+
+#[test]
 fn boto3_meets_modelled_exceptions() {
     run_python("boto3_refusals", Transport::Tls);
 }

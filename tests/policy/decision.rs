@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::policy::{
-    AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Permit, Policies, Question, decide,
+    Algorithms, AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Permit, Policies, Question,
+    decide,
 };
 
 use super::*;
@@ -52,6 +53,12 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         encryption_algorithm: Some("RSAES_OAEP_SHA_256"),
         data_key_pair_spec: Some("ECC_NIST_P256"),
         new_grant: Some(&new_grant()),
+        algorithms: Algorithms {
+            signing: Some("ECDSA_SHA_256"),
+            message_type: Some("DIGEST"),
+            mac: Some("HMAC_SHA_384"),
+            key_agreement: Some("ECDH"),
+        },
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
         now: now(),
@@ -87,6 +94,10 @@ fn every_condition_key_sees_the_question() {
         ("StringEquals", "kms:KeyOrigin", r#""EXTERNAL""#.to_owned()),
         ("StringEquals", "kms:DataKeyPairSpec", r#""ECC_NIST_P256""#.to_owned()),
         ("StringEquals", "kms:EncryptionAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:SigningAlgorithm", r#""ECDSA_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:MessageType", r#""DIGEST""#.to_owned()),
+        ("StringEquals", "kms:MacAlgorithm", r#""HMAC_SHA_384""#.to_owned()),
+        ("StringEquals", "kms:KeyAgreementAlgorithm", r#""ECDH""#.to_owned()),
         ("StringEquals", "kms:RequestAlias", r#""alias/app""#.to_owned()),
         ("ForAllValues:StringEquals", "kms:ResourceAliases", r#"["alias/app","alias/old"]"#.to_owned()),
         ("ForAllValues:StringEquals", "kms:GrantOperations", r#"["Decrypt","Sign"]"#.to_owned()),

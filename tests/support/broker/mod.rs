@@ -18,10 +18,10 @@ use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::AuditLog;
 use nitro_key_broker::auth::sigv4::SignatureWindow;
 use nitro_key_broker::keys::{
-    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage, Realm,
-    WrappedKeyMaterial,
+    AliasName, Key, KeyId, KeyIdentifier, KeyKind, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage,
+    Realm, WrappedKeyMaterial,
 };
-use nitro_key_broker::operations::{Broker, Housekeeping};
+use nitro_key_broker::operations::{Broker, Housekeeping, NewKey};
 use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
 use nitro_key_broker::server::{Limits, ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
@@ -90,6 +90,17 @@ pub struct TestKey {
     pub arn: String,
     pub material_id: [u8; 32],
     pub material: [u8; 32],
+}
+
+/// A key of another kind than [`TestKey`], with what nobody outside the broker should know of it.
+pub struct KindredKey {
+    pub id: KeyId,
+    pub arn: String,
+    pub spec: &'static str,
+    /// PKCS#8 of a private key, or the bytes of an HMAC key.
+    pub material: Vec<u8>,
+    /// DER SubjectPublicKeyInfo; empty of an HMAC key.
+    pub public_key: Vec<u8>,
 }
 
 /// An access key and its secret.
@@ -231,6 +242,24 @@ impl TestBroker {
         TestKey { id, arn: key.arn.to_string(), material_id, material }
     }
 
+    /// A new key of this spec for this usage under `policy`, made as the broker makes it.
+    pub async fn create_key_of(&self, spec: &'static str, usage: &str, policy: &Value) -> KindredKey {
+        let kind = KeyKind::new(KeySpec::from_name(spec).unwrap(), KeyUsage::from_name(usage)).unwrap();
+        let new_key = NewKey {
+            description: String::new(),
+            origin: KeyOrigin::AwsKms,
+            policy: parse_policy(policy),
+            kind,
+        };
+        let key = new_key.make(&self.realm, &*self.root_key, self.now()).await.unwrap();
+        self.store.insert_key(&key).await.unwrap();
+        let wrapped = &key.materials[0];
+        let context = wrapped.id().wrapping_context(key.id);
+        let material = self.root_key.unwrap_key(&context, wrapped.wrapped().unwrap()).await.unwrap().to_vec();
+        let public_key = key.public_key.clone().unwrap_or_default();
+        KindredKey { id: key.id, arn: key.arn.to_string(), spec, material, public_key }
+    }
+
     /// `material` under the broker's root key, bound to its key and version.
     pub async fn wrap_material(&self, key: KeyId, material_id: [u8; 32], material: &[u8]) -> Vec<u8> {
         let context = KeyMaterialId::from_bytes(material_id).wrapping_context(key);
@@ -257,7 +286,11 @@ impl TestBroker {
     }
 
     pub async fn set_policy(&self, key: &TestKey, policy: &Value) {
-        self.store.set_policy(key.id, &parse_policy(policy)).await.unwrap();
+        self.set_policy_of(key.id, policy).await;
+    }
+
+    pub async fn set_policy_of(&self, key: KeyId, policy: &Value) {
+        self.store.set_policy(key, &parse_policy(policy)).await.unwrap();
     }
 
     /// An access key for `principal`; with `lifetime_secs` it has a session token and ends.
