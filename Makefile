@@ -34,8 +34,8 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
-bench: prerequisites ## Measure verification and GenerateDataKey as ratios to their cryptography, and lookups to those among ten keys
-	cargo bench --locked --bench broker --bench load --bench lookup
+bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
+	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
 
 .PHONY: differential
 differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
