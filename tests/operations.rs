@@ -12,6 +12,8 @@
 #[path = "support/broker/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
+#[path = "support/signer.rs"]
+mod signer;
 
 #[path = "operations/aliases.rs"]
 mod aliases;
@@ -29,6 +31,8 @@ mod dry_run;
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/identity.rs"]
+mod identity;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]
@@ -44,7 +48,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker::client::{Answer, Client};
 use broker::enclave::Enclave;
-use broker::{TestBroker, TestKey, open_policy};
+use broker::{TestBroker, TestCredential, TestKey, open_policy};
 use serde_json::{Value, json};
 
 /// A broker with one key that everybody may use, an enclave and a connection.
@@ -61,6 +65,12 @@ impl Stage {
         let key = broker.create_key(&open_policy()).await;
         let client = broker.connect().await;
         Self { broker, key, enclave: Enclave::new(), client }
+    }
+
+    /// One operation, signed.
+    async fn call_as(&mut self, credential: &TestCredential, operation: &str, members: &Value) -> Answer {
+        let request = broker::client::request(operation, members.to_string());
+        self.client.send(signer::sign(request, credential, self.broker.now()).await).await
     }
 
     fn recipient(&self) -> Value {

@@ -26,10 +26,11 @@ use nitro_key_broker::keys::{
     KeyUsage, Realm, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
-use nitro_key_broker::policy::PrincipalArn;
+use nitro_key_broker::policy::{AttachedPolicy, IdentityPolicy, PolicyHolder, PolicyName, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
 use nitro_key_broker::store::{
-    AliasStore, Credential, CredentialStore, KeyMaterialStore, KeyStore, SqliteStore, Store, StoreError,
+    AliasStore, Credential, CredentialStore, IdentityPolicyStore, KeyMaterialStore, KeyStore,
+    MAX_ATTACHED_POLICIES, SqliteStore, Store, StoreError,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
@@ -206,7 +207,10 @@ async fn the_file_is_strict_and_durable() {
             .unwrap();
     let strict: Vec<String> =
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
-    assert_eq!(strict, ["aliases", "credentials", "key_materials", "keys", "realm"]);
+    assert_eq!(
+        strict,
+        ["aliases", "credentials", "identity_policies", "key_materials", "keys", "realm", "tags"]
+    );
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
     assert_eq!(mode, "wal");
@@ -311,6 +315,54 @@ async fn a_policy_change_holds_from_the_next_request_on() {
         assert!(refusal.starts_with("400 AccessDeniedException: "), "{refusal}");
         command_line.set_policy(key.id, &parse_policy(&policy_on_pcr0(&enclave.pcr(0)))).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn policies_are_attached_replaced_and_taken_away() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let alice = PolicyHolder::parse("arn:aws:iam::111122223333:user/alice").unwrap();
+    let role = PolicyHolder::parse("arn:aws:iam::444455556666:role/team/worker").unwrap();
+    let name = |name: &str| PolicyName::parse(name).unwrap();
+    let policy = |action: &str| {
+        let text = json!({"Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string();
+        IdentityPolicy::parse(&text).unwrap()
+    };
+    let attached = async |store: &SqliteStore, holder: &PolicyHolder| -> Vec<(String, String)> {
+        let policies = store.identity_policies(holder).await.unwrap();
+        let shown = |AttachedPolicy { name, policy }: &AttachedPolicy| {
+            (name.as_str().to_owned(), policy.text().to_owned())
+        };
+        policies.iter().map(shown).collect()
+    };
+    let shown = |name: &str, action: &str| (name.to_owned(), policy(action).text().to_owned());
+
+    assert_eq!(attached(&ours, &alice).await, []);
+    theirs.put_identity_policy(&alice, &name("b"), &policy("kms:Encrypt")).await.unwrap();
+    theirs.put_identity_policy(&alice, &name("a"), &policy("kms:*")).await.unwrap();
+    assert_eq!(attached(&ours, &alice).await, [shown("a", "kms:*"), shown("b", "kms:Encrypt")]);
+    ours.put_identity_policy(&alice, &name("b"), &policy("kms:Decrypt")).await.unwrap();
+    assert_eq!(attached(&theirs, &alice).await, [shown("a", "kms:*"), shown("b", "kms:Decrypt")]);
+    assert_eq!(attached(&ours, &role).await, []);
+    ours.put_identity_policy(&role, &name("a"), &policy("s3:*")).await.unwrap();
+    // A session of the role finds them without knowing its path.
+    let session = PrincipalArn::parse("arn:aws:sts::444455556666:assumed-role/worker/one").unwrap();
+    assert_eq!(attached(&theirs, session.policy_holder().unwrap()).await, [shown("a", "s3:*")]);
+
+    assert!(theirs.delete_identity_policy(&alice, &name("a")).await.unwrap());
+    assert!(!theirs.delete_identity_policy(&alice, &name("a")).await.unwrap());
+    assert_eq!(attached(&ours, &alice).await, [shown("b", "kms:Decrypt")]);
+    for number in 1..MAX_ATTACHED_POLICIES {
+        ours.put_identity_policy(&alice, &name(&number.to_string()), &policy("kms:*")).await.unwrap();
+    }
+    let error = ours.put_identity_policy(&alice, &name("c"), &policy("kms:*")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::TooManyPolicies(holder) if *holder == alice), "{error}");
+    ours.put_identity_policy(&alice, &name("b"), &policy("kms:*")).await.unwrap();
+    assert_eq!(attached(&ours, &alice).await.len(), MAX_ATTACHED_POLICIES);
+
+    file.database().await.execute("UPDATE identity_policies SET policy = '{}' WHERE name = 'b'").await;
+    let error = ours.identity_policies(&alice).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { what: "identity policy", .. }), "{error}");
 }
 
 #[tokio::test]

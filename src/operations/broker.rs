@@ -9,7 +9,7 @@ use crate::encryption_context::EncryptionContext;
 use crate::keys::{
     self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
 };
-use crate::policy::{self, Denial, KeyPolicy, Permit, Policies, Question};
+use crate::policy::{self, AttachedPolicy, Caller, Denial, KeyPolicy, Permit, Policies, Question};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
 
@@ -156,35 +156,55 @@ impl Broker {
         }
     }
 
-    /// Asks the key's policy.
+    /// Asks the key's policy and the caller's own.
     pub(super) async fn authorize(
         &self,
         access: &Access<'_>,
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
+        let identity = self.identity_policies(&invocation.caller).await?;
+        let policies = Policies { key: &access.entry.key.policy, identity: &identity };
         let permit = self
-            .ask(&access.entry.key.policy, access, invocation)
+            .ask(&policies, access, invocation)
             .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
         // The one operation that asks two keys: each answer has its place.
-        let explanation = if access.action == "kms:ReEncryptFrom" { "sourceStatement" } else { "statement" };
-        event.explain(explanation, permit.statement().to_string());
+        let [by_key, by_identity] = match access.action {
+            "kms:ReEncryptFrom" => ["sourceStatement", "sourceIdentityStatement"],
+            _ => ["statement", "identityStatement"],
+        };
+        event.explain(by_key, permit.statement().to_string());
+        if let Some(statement) = permit.identity_statement() {
+            event.explain(by_identity, statement.to_string());
+        }
         Ok(permit)
     }
 
-    /// Whether `policy` would allow what the key's own policy is not asked about.
-    pub(super) fn would_allow(
+    /// Whether `policy` in place of the key's own would allow it.
+    pub(super) async fn would_allow(
         &self,
         policy: &KeyPolicy,
         access: &Access<'_>,
         invocation: &Invocation,
-    ) -> bool {
-        self.ask(policy, access, invocation).is_ok()
+    ) -> Result<bool, OperationError> {
+        let identity = self.identity_policies(&invocation.caller).await?;
+        Ok(self.ask(&Policies { key: policy, identity: &identity }, access, invocation).is_ok())
+    }
+
+    /// The policies attached to the caller.
+    pub(super) async fn identity_policies(
+        &self,
+        caller: &Caller,
+    ) -> Result<Arc<[AttachedPolicy]>, OperationError> {
+        match caller.arn().and_then(|arn| arn.policy_holder()) {
+            Some(holder) => Ok(self.store.identity_policies(holder).await?),
+            None => Ok(Arc::default()),
+        }
     }
 
     fn ask(
         &self,
-        policy: &KeyPolicy,
+        policies: &Policies<'_>,
         access: &Access<'_>,
         invocation: &Invocation,
     ) -> Result<Permit, Box<Denial>> {
@@ -196,6 +216,7 @@ impl Broker {
             caller: &invocation.caller,
             action: access.action,
             resource: access.entry.key.arn.as_str(),
+            resource_account: self.realm.account(),
             resource_aliases: &access.entry.aliases,
             request_alias,
             recipient: access.recipient,
@@ -209,7 +230,7 @@ impl Broker {
             secure_transport: invocation.secure_transport,
             now: invocation.now,
         };
-        policy::decide(&Policies { key: policy }, &question)
+        policy::decide(policies, &question)
     }
 
     /// The version of a key's material that new ciphertexts are sealed under.

@@ -57,7 +57,7 @@ impl Operation for PutKeyPolicy {
         let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
         if !self.bypasses_lockout_check {
             let next_time = Access::new(ACTION, &entry);
-            let is_allowed = broker.would_allow(&policy, &next_time, invocation);
+            let is_allowed = broker.would_allow(&policy, &next_time, invocation).await?;
             is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
         }
         broker.store().set_policy(entry.key.id, &policy).await?;

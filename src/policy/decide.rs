@@ -1,24 +1,33 @@
-//! The decision: a key policy asked about one request with all its evidence.
+//! The decision: key policy and identity policies asked about one request with all its evidence.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use super::arn;
+use super::attached::{
+    AttachedPolicy, AttachedStatement, IdentityJudgement, judge_attached, reasons_of_attached,
+};
 use super::caller::Caller;
 use super::condition_key::ConditionKey;
 use super::document::KeyPolicy;
-use super::evaluate::{ContextValue, ContextValues, PolicyRequest, RequestContext, StatementRef, Verdict};
+use super::evaluate::{
+    ContextValue, ContextValues, EvaluationError, Judgement, PolicyRequest, RequestContext, StatementRef,
+    judge, reasons,
+};
 use crate::attestation::{AttestedRecipient, RecipientKey};
 use crate::encryption_context::EncryptionContext;
 use crate::time::UnixTime;
 
-/// What a key policy is asked: everything that its conditions may look at.
+/// What policies are asked: everything that their conditions may look at.
 pub struct Question<'q> {
     /// Who asks.
     pub caller: &'q Caller,
     /// For what, such as `kms:Decrypt`.
     pub action: &'static str,
-    /// The key's ARN.
+    /// The ARN of the key or alias, or `*` for what is about none.
     pub resource: &'q str,
+    /// The account that it belongs to, twelve digits.
+    pub resource_account: &'q str,
     /// The alias names of the key, `alias/…`.
     pub resource_aliases: &'q [String],
     /// The alias that the request named the key by.
@@ -45,23 +54,45 @@ pub struct Question<'q> {
     pub now: UnixTime,
 }
 
-/// Proof that a key policy allowed one action on one key, and to whom the answer may go.
+/// Proof that the policies allowed one action on one key, and to whom the answer may go.
 ///
 /// Only [`decide`] makes one, and key material cannot be used without.
 #[derive(Debug)]
 pub struct Permit {
     resource: String,
     statement: StatementRef,
+    identity_statement: Option<AttachedStatement>,
     recipient: Option<RecipientKey>,
 }
 
-/// A policy's no. Its [`Display`](fmt::Display) is what the caller may read; the reasons are for log and audit.
+/// The policies' no. Its [`Display`](fmt::Display) is what the caller may read; the reasons are for log and audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     caller: Caller,
     action: &'static str,
     resource: String,
-    verdict: Verdict,
+    refusal: Refusal,
+    reasons: Vec<String>,
+}
+
+/// What kind of no it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A statement denies.
+    ExplicitDeny(Side),
+    /// No statement allows, or the question could not be answered.
+    NotAllowed(Side),
+    /// The action is not open to callers of another account, whatever policies say.
+    AnotherAccount,
+}
+
+/// The two sides whose word is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The key's policy.
+    Resource,
+    /// The caller's policies.
+    Identity,
 }
 
 /// Everything that may speak for or against a request.
@@ -69,32 +100,109 @@ pub struct Denial {
 pub struct Policies<'p> {
     /// The key's own.
     pub key: &'p KeyPolicy,
+    /// Those attached to the caller.
+    pub identity: &'p [AttachedPolicy],
 }
 
-/// Asks `policies` about one request.
+/// What callers of another account may do to a key by its ARN, when both sides allow it (KMS developer guide, *Allowing
+/// users in other accounts to use a KMS key*, and *Cross-account use* of each operation in the API reference).
+const ACROSS_ACCOUNTS: [&str; 22] = [
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DeriveSharedSecret",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GenerateMac",
+    "kms:GenerateRandom",
+    "kms:GetKeyRotationStatus",
+    "kms:GetPublicKey",
+    "kms:ListGrants",
+    "kms:ListRetirableGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:Sign",
+    "kms:Verify",
+    "kms:VerifyMac",
+];
+
+/// Asks `policies` about one request, as IAM does for KMS: a deny on either side is final. A key policy that names the
+/// caller is enough within an account; one that names the account leaves the question to the caller's own policies; and a
+/// caller of another account needs the word of both. An account's root needs no policies of its own.
 ///
 /// # Errors
-/// The denial, when no statement allows, one denies, or the evaluation fails.
+/// The denial, when a side that is asked does not allow, one denies, or the evaluation fails.
 pub fn decide(policies: &Policies<'_>, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
-    let verdict = policies.key.evaluate(&PolicyRequest {
-        caller: question.caller,
-        action: question.action,
-        resource: question.resource,
-        context: question,
-    });
-    match verdict {
-        Verdict::Allowed { statement } => Ok(Permit {
-            resource: question.resource.to_owned(),
-            statement,
-            recipient: question.recipient.map(|recipient| recipient.key().clone()),
-        }),
-        verdict => Err(Box::new(Denial {
-            caller: question.caller.clone(),
-            action: question.action,
-            resource: question.resource.to_owned(),
-            verdict,
-        })),
+    question.refuse_another_account()?;
+    let request = question.request();
+    let by_key = judge(&policies.key.statements, &request)
+        .map_err(|error| question.failure(Side::Resource, &error))?;
+    let (statement, is_named) = match by_key {
+        Judgement::Denied(statement) => {
+            return Err(question.denial(Refusal::ExplicitDeny(Side::Resource), vec![denies(&statement)]));
+        }
+        Judgement::Allowed(statement) => (Some(statement), true),
+        Judgement::LeftToIdentityPolicies(statement) => (Some(statement), false),
+        Judgement::Silent => (None, false),
+    };
+    let by_identity = question.judge_identity(policies.identity)?;
+    let Some(statement) = statement else {
+        let reasons = reasons(&policies.key.statements, &request)
+            .map_err(|error| question.failure(Side::Resource, &error))?;
+        let reasons = reasons.iter().map(ToString::to_string).collect();
+        return Err(question.denial(Refusal::NotAllowed(Side::Resource), reasons));
+    };
+    let is_enough = is_named && (!question.is_from_another_account() || question.is_from_a_root());
+    let identity_statement = match by_identity {
+        _ if is_enough => None,
+        Some(statement) => Some(statement),
+        None => {
+            let left = format!("the key policy's {statement} leaves it to identity policies");
+            let mut reasons = reasons_of_attached(policies.identity, &request);
+            reasons.insert(0, left);
+            return Err(question.denial(Refusal::NotAllowed(Side::Identity), reasons));
+        }
+    };
+    Ok(Permit {
+        resource: question.resource.to_owned(),
+        statement,
+        identity_statement,
+        recipient: question.recipient.map(|recipient| recipient.key().clone()),
+    })
+}
+
+/// Asks the caller's policies alone, about what no key policy speaks of. The account's root needs none.
+///
+/// # Errors
+/// The denial, also for every caller of another account.
+pub fn decide_by_identity(
+    identity: &[AttachedPolicy],
+    question: &Question<'_>,
+) -> Result<Option<AttachedStatement>, Box<Denial>> {
+    if question.is_from_another_account() {
+        return Err(question.denial(Refusal::AnotherAccount, Vec::new()));
     }
+    match question.judge_identity(identity)? {
+        None if question.is_from_a_root() => Ok(None),
+        None => {
+            let reasons = reasons_of_attached(identity, &question.request());
+            Err(question.denial(Refusal::NotAllowed(Side::Identity), reasons))
+        }
+        allowed_by => Ok(allowed_by),
+    }
+}
+
+/// Asks the caller's policies only whether they deny, where something else has allowed already.
+///
+/// # Errors
+/// The denial.
+pub fn decide_unless_denied(identity: &[AttachedPolicy], question: &Question<'_>) -> Result<(), Box<Denial>> {
+    question.judge_identity(identity).map(drop)
 }
 
 impl Permit {
@@ -103,9 +211,14 @@ impl Permit {
         &self.resource
     }
 
-    /// The statement that allowed.
+    /// The statement of the key policy that allowed, the caller or its account.
     pub fn statement(&self) -> &StatementRef {
         &self.statement
+    }
+
+    /// The statement of the caller's policies that allowed, where they had to.
+    pub fn identity_statement(&self) -> Option<&AttachedStatement> {
+        self.identity_statement.as_ref()
     }
 
     /// The attested key that the policy saw, to which the answer may be encrypted.
@@ -115,20 +228,15 @@ impl Permit {
 }
 
 impl Denial {
-    /// The policy's verdict.
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+    /// What kind of no it is.
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
     }
 
-    /// For each statement why it did not allow, or which one denied. It shows what the policy asks for: not for the
+    /// For each statement why it did not allow, or which one denied. It shows what the policies ask for: not for the
     /// caller.
-    pub fn reasons(&self) -> Vec<String> {
-        match &self.verdict {
-            Verdict::Allowed { .. } => Vec::new(),
-            Verdict::ExplicitlyDenied { statement } => vec![format!("{statement} denies")],
-            Verdict::NotAllowed { reasons } => reasons.iter().map(ToString::to_string).collect(),
-            Verdict::EvaluationFailed { error } => vec![format!("the evaluation failed: {error}")],
-        }
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
     }
 }
 
@@ -137,15 +245,30 @@ impl std::error::Error for Denial {}
 /// The words of KMS.
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caller, action, resource, verdict } = self;
+        let Self { caller, action, resource, refusal, reasons: _ } = self;
         write!(f, "User: {caller} is not authorized to perform: {action} on resource: {resource} ")?;
-        match verdict {
-            Verdict::ExplicitlyDenied { .. } => {
+        match refusal {
+            Refusal::ExplicitDeny(Side::Resource) => {
                 f.write_str("with an explicit deny in a resource-based policy")
             }
-            _ => write!(f, "because no resource-based policy allows the {action} action"),
+            Refusal::ExplicitDeny(Side::Identity) => {
+                f.write_str("with an explicit deny in an identity-based policy")
+            }
+            Refusal::NotAllowed(Side::Resource) => {
+                write!(f, "because no resource-based policy allows the {action} action")
+            }
+            Refusal::NotAllowed(Side::Identity) => {
+                write!(f, "because no identity-based policy allows the {action} action")
+            }
+            Refusal::AnotherAccount => {
+                write!(f, "because the {action} action is not open to callers of another account")
+            }
         }
     }
+}
+
+fn denies(statement: &impl fmt::Display) -> String {
+    format!("{statement} denies")
 }
 
 impl RequestContext for Question<'_> {
@@ -184,6 +307,10 @@ impl<'q> Question<'q> {
             caller,
             action,
             resource,
+            resource_account: arn::segments(resource)
+                .map(|[_, _, _, _, account, _]| account)
+                .or(caller.account())
+                .unwrap_or_default(),
             key_spec: "SYMMETRIC_DEFAULT",
             key_usage: "ENCRYPT_DECRYPT",
             key_origin: "AWS_KMS",
@@ -197,6 +324,53 @@ impl<'q> Question<'q> {
             secure_transport: false,
             now,
         }
+    }
+
+    fn request(&self) -> PolicyRequest<'_> {
+        let Self { caller, action, resource, .. } = *self;
+        PolicyRequest { caller, action, resource, context: self }
+    }
+
+    /// The statement of the caller's policies that allows, if one does and none denies.
+    fn judge_identity(&self, identity: &[AttachedPolicy]) -> Result<Option<AttachedStatement>, Box<Denial>> {
+        match judge_attached(identity, &self.request()) {
+            Ok(IdentityJudgement::Allowed(statement)) => Ok(Some(statement)),
+            Ok(IdentityJudgement::Silent) => Ok(None),
+            Ok(IdentityJudgement::Denied(statement)) => {
+                Err(self.denial(Refusal::ExplicitDeny(Side::Identity), vec![denies(&statement)]))
+            }
+            Err(error) => Err(self.failure(Side::Identity, &error)),
+        }
+    }
+
+    fn refuse_another_account(&self) -> Result<(), Box<Denial>> {
+        if self.is_from_another_account() && !ACROSS_ACCOUNTS.contains(&self.action) {
+            return Err(self.denial(Refusal::AnotherAccount, Vec::new()));
+        }
+        Ok(())
+    }
+
+    /// The anonymous caller has no account that could be another one.
+    fn is_from_another_account(&self) -> bool {
+        self.caller.account().is_some_and(|account| account != self.resource_account)
+    }
+
+    fn is_from_a_root(&self) -> bool {
+        self.caller.arn().is_some_and(super::caller::PrincipalArn::is_account_root)
+    }
+
+    fn denial(&self, refusal: Refusal, reasons: Vec<String>) -> Box<Denial> {
+        Box::new(Denial {
+            caller: self.caller.clone(),
+            action: self.action,
+            resource: self.resource.to_owned(),
+            refusal,
+            reasons,
+        })
+    }
+
+    fn failure(&self, side: Side, error: &EvaluationError) -> Box<Denial> {
+        self.denial(Refusal::NotAllowed(side), vec![format!("the evaluation failed: {error}")])
     }
 
     fn pcr(&self, index: u8) -> ContextValues<'_> {

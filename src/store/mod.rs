@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::keys::{AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
-use crate::policy::KeyPolicy;
+use crate::policy::{AttachedPolicy, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName};
 use crate::time::UnixTime;
 
 /// A key together with the aliases that name it.
@@ -29,7 +29,7 @@ pub struct KeyEntry {
 ///
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
-pub trait Store: KeyStore + KeyMaterialStore + AliasStore + CredentialStore {
+pub trait Store: KeyStore + KeyMaterialStore + AliasStore + CredentialStore + IdentityPolicyStore {
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
@@ -114,6 +114,31 @@ pub trait CredentialStore: Send + Sync {
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError>;
 }
 
+/// Policies attached to one principal at most (IAM quotas: managed policies of a role, the most that can be asked for).
+pub const MAX_ATTACHED_POLICIES: usize = 20;
+
+/// The policies that are attached to users and roles.
+#[async_trait]
+pub trait IdentityPolicyStore: Send + Sync {
+    /// Attaches a policy, in place of one of the same name.
+    async fn put_identity_policy(
+        &self,
+        holder: &PolicyHolder,
+        name: &PolicyName,
+        policy: &IdentityPolicy,
+    ) -> Result<(), StoreError>;
+
+    /// Takes a policy away. Yields false where there was none of this name.
+    async fn delete_identity_policy(
+        &self,
+        holder: &PolicyHolder,
+        name: &PolicyName,
+    ) -> Result<bool, StoreError>;
+
+    /// All the policies of a principal, by name.
+    async fn identity_policies(&self, holder: &PolicyHolder) -> Result<Arc<[AttachedPolicy]>, StoreError>;
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -151,4 +176,7 @@ pub enum StoreError {
     /// The key is not there.
     #[error("key {0} does not exist")]
     NoSuchKey(KeyId),
+    /// No further policy can be attached.
+    #[error("{0} has {MAX_ATTACHED_POLICIES} policies, the most that there can be")]
+    TooManyPolicies(PolicyHolder),
 }

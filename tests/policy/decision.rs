@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
-use nitro_key_broker::policy::{Denial, Permit, Policies, Question, decide};
+use nitro_key_broker::policy::{Denial, Permit, Policies, Question, Refusal, Side, decide};
 
 use super::*;
 
@@ -30,6 +30,7 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         caller: &principal("arn:aws:iam::111122223333:user/alice"),
         action: "kms:Decrypt",
         resource: KEY_ARN,
+        resource_account: "111122223333",
         key_spec: "RSA_2048",
         key_usage: "SIGN_VERIFY",
         key_origin: "EXTERNAL",
@@ -43,7 +44,7 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         secure_transport: true,
         now: now(),
     };
-    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap() }, &question)
+    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), identity: &[] }, &question)
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_denial_tells_the_caller_less_than_the_log() {
     let reason =
         "Statement[0] (Allow) Condition.Null.kms:EncryptionContext:App: expected absent, found present";
     assert_eq!(not_allowed.reasons(), [reason]);
-    assert!(matches!(not_allowed.verdict(), Verdict::NotAllowed { .. }));
+    assert_eq!(not_allowed.refusal(), Refusal::NotAllowed(Side::Resource));
 
     let denied = denial(&document(&[statement("Allow", ""), statement("Deny", r#""Sid":"Stop","#)]));
     let public = format!("{asked} with an explicit deny in a resource-based policy");

@@ -217,7 +217,7 @@ fn documented_examples() {
                 .replace("<96 digits>", PCR0)
         })
         .collect();
-    let [one_image, rollout, signed, only_attested, administered] = examples.as_slice() else {
+    let [one_image, rollout, signed, only_attested, administered, identity] = examples.as_slice() else {
         panic!("{}", examples.len())
     };
     let worker = principal("arn:aws:sts::111122223333:assumed-role/worker/one");
@@ -260,4 +260,13 @@ fn documented_examples() {
         assert!(allows(administered, &Caller::Anonymous, action, &attested(PCR0)));
         assert!(!allows(administered, &administrator, action, &Context::default()));
     }
+
+    let identity = IdentityPolicy::parse(identity).unwrap();
+    let allows = |action, resource| {
+        let context = &Context::default();
+        identity.evaluate(&PolicyRequest { caller: &worker, action, resource, context }).is_allowed()
+    };
+    let key = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e";
+    assert!(allows("kms:DescribeKey", key) && !allows("kms:Decrypt", key));
+    assert!(!allows("kms:DescribeKey", KEY_ARN), "it is in another Region");
 }

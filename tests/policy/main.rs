@@ -12,6 +12,7 @@
 mod conditions;
 mod decision;
 mod evaluation;
+mod identity;
 mod properties;
 mod refused;
 
@@ -20,9 +21,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use nitro_key_broker::policy::{
-    Caller, ConditionKey, ContextValue, ContextValues, Effect, EvaluationError, InvalidPrincipalArn,
-    KeyPolicy, MAX_POLICY_BYTES, PolicyError, PolicyRequest, PrincipalArn, Problem, Reason, RequestContext,
-    StatementRef, Verdict,
+    Caller, ConditionKey, ContextValue, ContextValues, Effect, EvaluationError, IdentityPolicy,
+    InvalidPrincipalArn, KeyPolicy, MAX_POLICY_BYTES, PolicyError, PolicyRequest, PrincipalArn, Problem,
+    Reason, RequestContext, StatementRef, Verdict,
 };
 use nitro_key_broker::time::UnixTime;
 use proptest::prelude::*;

@@ -495,7 +495,11 @@ fn refused_documents() {
             "Statement[1].Sid",
             Problem::DuplicateSid { sid: "A".to_owned() },
         ),
-        (" ".repeat(MAX_POLICY_BYTES + 1), "", Problem::TooLarge { bytes: MAX_POLICY_BYTES + 1 }),
+        (
+            " ".repeat(MAX_POLICY_BYTES + 1),
+            "",
+            Problem::TooLarge { bytes: MAX_POLICY_BYTES + 1, limit: MAX_POLICY_BYTES },
+        ),
     ] {
         assert_eq!(refusal(&policy), PolicyError { path: path.to_owned(), problem }, "{policy}");
     }

@@ -14,7 +14,8 @@ use crate::time::UnixTime;
 
 /// Make a symmetric key with new random material.
 ///
-/// Prints the key's ARN. Without --policy the key gets KMS's default: the account root, and nobody else, may use it.
+/// Prints the key's ARN. Without --policy the key gets KMS's default: the account root may use it, and whoever in the
+/// account has an identity policy that allows it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Create {
     /// What the key is for.

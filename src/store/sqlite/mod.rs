@@ -1,5 +1,6 @@
 mod aliases;
 mod credentials;
+mod identity_policies;
 mod key_materials;
 mod keys;
 mod row;
@@ -21,12 +22,13 @@ use sqlx::{Sqlite, SqlitePool};
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
 use crate::keys::{KeyId, KeyIdentifier, Realm};
+use crate::policy::{AttachedPolicy, PolicyHolder};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys or credentials remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, credentials or principals remembered at most, all dropped when there would be more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
@@ -52,6 +54,7 @@ struct Cache {
     looked_at: Option<Instant>,
     keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
     credentials: HashMap<String, Arc<Credential>>,
+    identity_policies: HashMap<PolicyHolder, Arc<[AttachedPolicy]>>,
 }
 
 impl SqliteStore {
