@@ -33,6 +33,10 @@ mod encrypt;
 mod evidence;
 #[path = "operations/identity.rs"]
 mod identity;
+#[path = "operations/imports.rs"]
+mod imports;
+#[path = "operations/last_usage.rs"]
+mod last_usage;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]
@@ -43,6 +47,8 @@ mod random;
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -209,7 +209,16 @@ async fn the_file_is_strict_and_durable() {
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
     assert_eq!(
         strict,
-        ["aliases", "credentials", "identity_policies", "key_materials", "keys", "realm", "tags"]
+        [
+            "aliases",
+            "credentials",
+            "identity_policies",
+            "key_materials",
+            "key_usages",
+            "keys",
+            "realm",
+            "tags"
+        ]
     );
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();

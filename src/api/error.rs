@@ -115,7 +115,8 @@ impl From<OperationError> for ApiError {
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
-            | OperationError::Attestation(_) => "ValidationException",
+            | OperationError::Attestation(_)
+            | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
@@ -124,14 +125,23 @@ impl From<OperationError> for ApiError {
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
             OperationError::TooManyRotations { .. } => "LimitExceededException",
-            OperationError::Unsupported(_) => "UnsupportedOperationException",
+            OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
             OperationError::KeyState(KeyStateError::Disabled(_)) => "DisabledException",
             OperationError::KeyState(
-                KeyStateError::PendingDeletion(_) | KeyStateError::NotPendingDeletion(_),
+                KeyStateError::PendingDeletion(_)
+                | KeyStateError::PendingImport(_)
+                | KeyStateError::NotPendingDeletion(_),
             ) => "KMSInvalidStateException",
+            OperationError::DisabledForImport(_)
+            | OperationError::ImportInTheWay(_)
+            | OperationError::NothingToRotateTo(_) => "KMSInvalidStateException",
+            OperationError::InvalidImportToken => "InvalidImportTokenException",
+            OperationError::ExpiredImportToken { .. } => "ExpiredImportTokenException",
+            OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
+            OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
             OperationError::Denied(_) => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {

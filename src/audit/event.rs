@@ -109,7 +109,12 @@ impl AuditEvent {
         self.read_only = false;
     }
 
-    /// A key that it is about.
+    /// The keys that it is about.
+    pub fn keys(&self) -> &[KeyArn] {
+        &self.keys
+    }
+
+    /// Adds a key that it is about.
     pub fn add_key(&mut self, key: &KeyArn) {
         self.keys.push(key.clone());
     }

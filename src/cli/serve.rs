@@ -100,8 +100,9 @@ impl Serve {
             print_line(&format!("listening on {url}"))?;
         }
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
-        server.run(api, shutdown).await;
+        server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
+        api.store_usages().await.map_err(CliError::failed)?;
         tracing::info!("drained and stopped");
         Ok(())
     }

@@ -10,18 +10,22 @@ mod data_key_pair;
 mod key;
 mod key_identifier;
 mod key_spec;
+mod last_usage;
 mod material;
 mod recipient_envelope;
 
 pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
 pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
 pub use data_key_pair::{DATA_KEY_PAIR_SPECS, DataKeyPair};
-pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN};
+pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, OriginError};
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };
 pub use key_spec::{HmacSpec, KeyOrigin, KeySpec, KeyUsage};
-pub use material::{KeyMaterial, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial};
+pub use last_usage::{LastUsage, is_tracked_usage};
+pub use material::{
+    Import, KeyMaterial, KeyMaterialId, MAX_ON_DEMAND_ROTATIONS, Rotation, RotationKind, WrappedKeyMaterial,
+};
 pub use recipient_envelope::{CiphertextForRecipient, random_for_recipient, seal_for_recipient};
 
 /// Key material, a blob or an envelope could not be made or used although nothing was wrong with the request.

@@ -3,15 +3,18 @@ use std::sync::Arc;
 use super::Invocation;
 use super::error::OperationError;
 use super::grant_tokens::GrantTokens;
+use super::last_usages::LastUsages;
 use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyIdentifier, KeyMaterial, Realm, SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
+    SealError, WrappedKeyMaterial,
 };
 use crate::policy::{self, AttachedPolicy, Caller, Denial, KeyPolicy, Permit, Policies, Question};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
+use crate::time::UnixTime;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -22,6 +25,7 @@ pub struct Broker {
     store: Arc<dyn Store>,
     root_key: Arc<dyn RootKey>,
     verifier: Verifier,
+    last_usages: LastUsages,
 }
 
 /// Why there is no broker to work with.
@@ -86,7 +90,13 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let check = store.root_key_check().await?;
         root_key.unwrap_key(ROOT_KEY_CHECK_CONTEXT, &check).await.map_err(BrokerError::WrongRootKey)?;
-        Ok(Self { realm: store.realm().await?, store, root_key, verifier })
+        Ok(Self {
+            realm: store.realm().await?,
+            store,
+            root_key,
+            verifier,
+            last_usages: LastUsages::default(),
+        })
     }
 
     /// Where the keys live.
@@ -109,6 +119,30 @@ impl Broker {
         &self.verifier
     }
 
+    /// Notes that an operation with this key succeeded.
+    pub fn note_usage(&self, key: KeyId, usage: LastUsage) {
+        self.last_usages.note(key, usage);
+    }
+
+    /// The last usage of a key, also one that the store has not been told of.
+    pub(super) async fn last_usage(&self, key: KeyId) -> Result<Option<LastUsage>, StoreError> {
+        let stored = self.store.last_usage(key).await?;
+        Ok(stored.into_iter().chain(self.last_usages.of(key)).max_by_key(|usage| usage.time))
+    }
+
+    /// Tells the store of every usage that it does not know yet.
+    ///
+    /// # Errors
+    /// When the store fails; the usages are kept for the next time.
+    pub async fn store_usages(&self) -> Result<(), StoreError> {
+        let usages = self.last_usages.all();
+        if !usages.is_empty() {
+            self.store.set_last_usages(&usages).await?;
+            self.last_usages.forget(&usages);
+        }
+        Ok(())
+    }
+
     /// The key that the member `KeyId` names, in whatever state.
     pub(super) async fn key(
         &self,
@@ -129,10 +163,11 @@ impl Broker {
     pub(super) async fn usable_key(
         &self,
         identifier: &KeyIdentifier,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         let entry = self.key(identifier, event).await?;
-        entry.key.require_enabled()?;
+        entry.key.require_enabled(now)?;
         Ok(entry)
     }
 
@@ -141,12 +176,13 @@ impl Broker {
         &self,
         named: Option<&KeyIdentifier>,
         blob: Option<&CiphertextBlob>,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
         match (named, blob) {
-            (Some(identifier), _) => self.usable_key(identifier, event).await,
+            (Some(identifier), _) => self.usable_key(identifier, now, event).await,
             (None, Some(blob)) => {
-                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), event).await;
+                let found = self.usable_key(&KeyIdentifier::Key(blob.key_id()), now, event).await;
                 found.map_err(|error| match error {
                     OperationError::NotFound(_) => OperationError::CiphertextOfUnknownKey,
                     error => error,
@@ -272,8 +308,9 @@ impl Broker {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
+        let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
-        let bytes = self.root_key.unwrap_key(&context, wrapped.wrapped()).await?;
+        let bytes = self.root_key.unwrap_key(&context, bytes).await?;
         Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
     }
 

@@ -89,7 +89,7 @@ impl Operation for Decrypt {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
             None => None,
         };
-        let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), event).await?;
+        let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {

@@ -44,7 +44,7 @@ impl Operation for DescribeKey {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let entry = self.key.authorized_by_any_name("kms:DescribeKey", broker, invocation, event).await?;
         Ok(DescribeKeyResponse {
-            key_metadata: KeyMetadata::of(&entry, broker.realm(), super::members::as_date),
+            key_metadata: KeyMetadata::of(&entry, broker.realm(), invocation.now, super::members::as_date),
         })
     }
 }

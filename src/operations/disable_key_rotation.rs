@@ -32,7 +32,8 @@ impl Operation for DisableKeyRotation {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let key = &self.key.authorized("kms:DisableKeyRotation", broker, invocation, event).await?.key;
-        key.require_enabled()?;
+        key.require_made_here()?;
+        key.require_enabled(invocation.now)?;
         broker.store().set_rotation(key.id, None).await?;
         Ok(NoMembers {})
     }

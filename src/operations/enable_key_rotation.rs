@@ -39,7 +39,8 @@ impl Operation for EnableKeyRotation {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let key = &self.key.authorized("kms:EnableKeyRotation", broker, invocation, event).await?.key;
-        key.require_enabled()?;
+        key.require_made_here()?;
+        key.require_enabled(invocation.now)?;
         let rotation = AutomaticRotation::starting(invocation.now, self.period_days);
         broker.store().set_rotation(key.id, Some(rotation)).await?;
         Ok(NoMembers {})

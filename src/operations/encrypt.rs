@@ -74,7 +74,7 @@ impl Operation for Encrypt {
     ) -> Result<EncryptResponse, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {

@@ -1,5 +1,5 @@
 use crate::attestation;
-use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, SealError};
+use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, OriginError, SealError};
 use crate::policy::Denial;
 use crate::root_key::RootKeyError;
 use crate::store::StoreError;
@@ -74,8 +74,43 @@ pub enum OperationError {
     #[error("the key was rotated on demand {limit} times, the most that are possible")]
     TooManyRotations {
         /// The most that are possible.
-        limit: usize,
+        limit: u32,
     },
+    /// An import token that this broker did not make for this key.
+    #[error("the ImportToken was not made by this broker for this key")]
+    InvalidImportToken,
+    /// An import token whose time is over.
+    #[error("the ImportToken was valid until {valid_to}")]
+    ExpiredImportToken {
+        /// Until when.
+        valid_to: crate::time::UnixTime,
+    },
+    /// Imported material that was not encrypted to the token's key.
+    #[error(
+        "EncryptedKeyMaterial does not decrypt with the key of the ImportToken and its WrappingAlgorithm"
+    )]
+    ImportDoesNotUnwrap,
+    /// Imported material that is not that of the key.
+    #[error("{0}")]
+    IncorrectKeyMaterial(String),
+    /// An end of imported material's time that is past or too far.
+    #[error("ValidTo must lie in the future, at most 365 days ahead, found {valid_to}")]
+    ImportValidTo {
+        /// The end that was asked for.
+        valid_to: crate::time::UnixTime,
+    },
+    /// Nothing can be imported into a disabled key.
+    #[error("{0} is disabled.")]
+    DisabledForImport(KeyArn),
+    /// Something else happened to the key, or it has new material already.
+    #[error("{0} has key material that is pending rotation.")]
+    ImportInTheWay(KeyArn),
+    /// There is no imported material to rotate to.
+    #[error("{0} has no imported key material that is pending rotation.")]
+    NothingToRotateTo(KeyArn),
+    /// The key's material comes from elsewhere than the operation takes it.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// Something that this broker does not have.
     #[error("{0}")]
     Unsupported(&'static str),

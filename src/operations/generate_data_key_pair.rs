@@ -134,7 +134,7 @@ impl DataKeyPairRequest {
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = super::recipient::attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),

@@ -8,8 +8,9 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::keys::{Key, KeyIdentifier, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeyState, KeyStateError};
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// The member `KeyId` of an operation that looks at a key or changes it, without using its material.
 pub(super) struct ManagedKey {
@@ -69,7 +70,15 @@ impl ManagedKey {
 }
 
 /// Enables or disables a key, whichever of the two it was.
-pub(super) async fn set_enabled(key: &Key, enabled: bool, broker: &Broker) -> Result<(), OperationError> {
+pub(super) async fn set_enabled(
+    key: &Key,
+    enabled: bool,
+    broker: &Broker,
+    now: UnixTime,
+) -> Result<(), OperationError> {
+    if key.state_at(now) == KeyState::PendingImport {
+        return Err(KeyStateError::PendingImport(key.arn.clone()).into());
+    }
     let is_set = broker.store().set_enabled(key.id, enabled).await?;
     is_set.then_some(()).ok_or_else(|| KeyStateError::PendingDeletion(key.arn.clone()).into())
 }

@@ -11,6 +11,8 @@ use crate::time::UnixTime;
 pub struct NewKey {
     /// What it is for, in words.
     pub description: String,
+    /// Where its material comes from; one of origin `EXTERNAL` begins without.
+    pub origin: KeyOrigin,
     /// Who may use it for what.
     pub policy: KeyPolicy,
 }
@@ -29,21 +31,24 @@ impl NewKey {
         let mut id = [0; 16];
         fill_random(&mut id)?;
         let id = KeyId::from_random_bytes(id);
-        let material = wrap_new_material(root_key, id).await?;
+        let materials = match self.origin {
+            KeyOrigin::AwsKms => vec![wrap_new_material(root_key, id).await?],
+            KeyOrigin::External => Vec::new(),
+        };
         Ok(Key {
             id,
             arn: realm.key_arn(id),
             state: KeyState::Enabled,
             spec: KeySpec::SymmetricDefault,
             usage: KeyUsage::EncryptDecrypt,
-            origin: KeyOrigin::AwsKms,
+            origin: self.origin,
             public_key: None,
             description: self.description,
             created_at,
             deletion_at: None,
             rotation: None,
             policy: Arc::new(self.policy),
-            materials: vec![material],
+            materials,
         })
     }
 }

@@ -109,10 +109,11 @@ impl Operation for ReEncrypt {
             Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
             None => None,
         };
-        let source = broker.key_of_ciphertext(source_name.as_ref(), blob.as_ref(), event).await?;
+        let source =
+            broker.key_of_ciphertext(source_name.as_ref(), blob.as_ref(), invocation.now, event).await?;
         self.source.encryption_algorithm.require_of(&source.key)?;
         let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
-        let destination = broker.usable_key(&destination_name, event).await?;
+        let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
         self.destination.encryption_algorithm.require_of(&destination.key)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

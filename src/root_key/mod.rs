@@ -33,7 +33,18 @@ pub async fn wrap_new_material(
     root_key: &dyn RootKey,
     key: KeyId,
 ) -> Result<WrappedKeyMaterial, RootKeyError> {
-    let material = KeyMaterial::generate()?;
+    wrap_material(root_key, key, &KeyMaterial::generate()?).await
+}
+
+/// This material of `key`, wrapped.
+///
+/// # Errors
+/// When the root key fails.
+pub async fn wrap_material(
+    root_key: &dyn RootKey,
+    key: KeyId,
+    material: &KeyMaterial,
+) -> Result<WrappedKeyMaterial, RootKeyError> {
     let context = material.id().wrapping_context(key);
     let wrapped = root_key.wrap(&context, material.expose()).await?;
     Ok(WrappedKeyMaterial::new(*material.id(), wrapped))

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::keys::{AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
+use crate::keys::{
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
+    WrappedKeyMaterial,
+};
 use crate::policy::{AttachedPolicy, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName};
 use crate::time::UnixTime;
 
@@ -29,7 +32,9 @@ pub struct KeyEntry {
 ///
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
-pub trait Store: KeyStore + KeyMaterialStore + AliasStore + CredentialStore + IdentityPolicyStore {
+pub trait Store:
+    KeyStore + KeyMaterialStore + KeyUsageStore + AliasStore + CredentialStore + IdentityPolicyStore
+{
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
@@ -76,19 +81,52 @@ pub trait KeyStore: Send + Sync {
 #[async_trait]
 pub trait KeyMaterialStore: Send + Sync {
     /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
-    /// neither.
+    /// neither. Yields false, and nothing is changed, where the key was rotated on demand as often as it can be.
     async fn add_material(
         &self,
         key: KeyId,
         material: &WrappedKeyMaterial,
         next: Option<AutomaticRotation>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
+
+    /// Adds imported material, or gives it back to a version that the key has had before, and enables the key. Yields
+    /// false, and nothing is changed, where the key has new material that awaits its rotation, or is pending deletion.
+    async fn import_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<bool, StoreError>;
+
+    /// Makes the imported material that awaits its rotation the current one. Yields false, and nothing is changed, where
+    /// there is none, or the key was rotated on demand as often as it can be.
+    async fn rotate_to_imported(&self, key: KeyId, rotation: Rotation) -> Result<bool, StoreError>;
+
+    /// Destroys imported material; with `expired_by`, only what has expired by then. Of a version that was in use its id
+    /// remains. Yields false where there is no such material. The file keeps no copy of it; backups of it may.
+    async fn delete_material(
+        &self,
+        key: KeyId,
+        material: &KeyMaterialId,
+        expired_by: Option<UnixTime>,
+    ) -> Result<bool, StoreError>;
+
+    /// Up to 1,000 versions of imported material that have expired by `now`.
+    async fn materials_to_delete(&self, now: UnixTime) -> Result<Vec<(KeyId, KeyMaterialId)>, StoreError>;
 
     /// Says whether and when a key is rotated by itself.
     async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError>;
 
     /// Up to 1,000 enabled keys whose rotation is due at `now`.
     async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+}
+
+/// When keys were last used.
+#[async_trait]
+pub trait KeyUsageStore: Send + Sync {
+    /// Notes these usages, except of keys that are gone or were used later.
+    async fn set_last_usages(&self, usages: &[(KeyId, LastUsage)]) -> Result<(), StoreError>;
+
+    /// The last noted usage of a key.
+    async fn last_usage(&self, key: KeyId) -> Result<Option<LastUsage>, StoreError>;
+
+    /// Since when usages are noted; the epoch where they always were.
+    async fn usage_tracked_since(&self) -> Result<UnixTime, StoreError>;
 }
 
 /// The further names of keys.

@@ -42,6 +42,7 @@ impl Broker {
         let disabled = place.create_key("disabled", &policy_for_everybody_in(&pcr0));
         let managed = place.create_key("managed", &policy_for_the_parent());
         let mortal = place.create_key("mortal", &policy_for_the_parent());
+        let external = place.create_key_with("external", &policy_for_the_parent(), &["--origin", "EXTERNAL"]);
         let permanent = place.create_credential(&[]);
         let session = place.create_credential(&["--session-seconds", "900"]);
         let expired = place.create_credential(&["--session-seconds", "900"]);
@@ -53,7 +54,7 @@ impl Broker {
             "database": place.file("data/keys.sqlite3"),
             "audit_log": place.file("data/audit.jsonl"),
             "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
-                "managed": managed, "mortal": mortal},
+                "managed": managed, "mortal": mortal, "external": external},
             "credentials": {"permanent": permanent, "session": session, "expired": expired},
             "documents": documents,
             "private_key": place.file("key.der"),
@@ -113,10 +114,15 @@ impl Place<'_> {
     }
 
     fn create_key(&self, name: &str, policy: &Value) -> Value {
+        self.create_key_with(name, policy, &[])
+    }
+
+    fn create_key_with(&self, name: &str, policy: &Value, options: &[&str]) -> Value {
         let file = self.file("policy.json");
         fs::write(&file, policy.to_string()).unwrap();
         let alias = format!("alias/{name}");
-        let printed = self.broker(&["key", "create", "--alias", &alias, "--policy", file.to_str().unwrap()]);
+        let arguments = ["key", "create", "--alias", &alias, "--policy", file.to_str().unwrap()];
+        let printed = self.broker(&[&arguments, options].concat());
         let arn = printed.trim();
         let (prefix, id) = arn.split_once("key/").unwrap();
         json!({"id": id, "arn": arn, "alias": alias, "alias_arn": format!("{prefix}{alias}")})

@@ -48,6 +48,11 @@ fn boto3_meets_modelled_exceptions() {
 }
 
 #[test]
+fn boto3_imports_key_material() {
+    run_python("boto3_imports", Transport::Tls);
+}
+
+#[test]
 fn boto3_signs_or_is_nobody() {
     run_python("boto3_callers", Transport::Tls);
 }

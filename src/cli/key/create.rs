@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
-use crate::keys::{AliasName, MAX_DESCRIPTION_LEN};
+use crate::keys::{AliasName, KeyOrigin, MAX_DESCRIPTION_LEN};
 use crate::operations::{NewKey, default_key_policy};
 use crate::store::{AliasStore, KeyEntry, KeyStore, Store};
 use crate::time::UnixTime;
@@ -26,6 +26,10 @@ pub(in crate::cli) struct Create {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
+    /// Where its material comes from: made here, or imported later.
+    #[arg(long, value_enum, default_value_t = Origin::AwsKms)]
+    origin: Origin,
+
     /// A name for the key, alias/NAME.
     #[arg(long, value_name = "ALIAS")]
     alias: Option<String>,
@@ -33,6 +37,23 @@ pub(in crate::cli) struct Create {
     /// Print the key's metadata as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Origin {
+    #[value(name = "AWS_KMS")]
+    AwsKms,
+    #[value(name = "EXTERNAL")]
+    External,
+}
+
+impl From<Origin> for KeyOrigin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::AwsKms => Self::AwsKms,
+            Origin::External => Self::External,
+        }
+    }
 }
 
 impl Create {
@@ -52,7 +73,7 @@ impl Create {
             None => default_key_policy(&realm).map_err(CliError::failed)?,
         };
         let now = UnixTime::now();
-        let new_key = NewKey { description: self.description, policy };
+        let new_key = NewKey { description: self.description, origin: self.origin.into(), policy };
         let key = new_key.make(&realm, &root_key, now).await.map_err(CliError::failed)?;
         store.insert_key(&key).await.map_err(CliError::failed)?;
         if let Some(alias) = &alias {

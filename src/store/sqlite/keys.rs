@@ -5,6 +5,7 @@ use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
 
+use super::key_materials::insert_material;
 use super::row::{automatic_rotation, column, ms, optional_time_column, time_column, wrapped_material};
 use super::{SqliteStore, corrupt, remember, while_doing};
 use crate::keys::{Key, KeyId, KeyIdentifier, KeyOrigin, KeySpec, KeyState, KeyUsage};
@@ -94,19 +95,7 @@ impl KeyStore for SqliteStore {
         .await
         .map_err(doing)?;
         for (version, material) in (1_i64..).zip(materials) {
-            sqlx::query(
-                "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms, rotation_type) \
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )
-            .bind(&key_id)
-            .bind(version)
-            .bind(material.id().as_bytes().as_slice())
-            .bind(material.wrapped())
-            .bind(material.rotation().map(|rotation| ms(rotation.date)))
-            .bind(material.rotation().map(|rotation| rotation.kind.name()))
-            .execute(&mut *transaction)
-            .await
-            .map_err(doing)?;
+            insert_material(&mut transaction, &key_id, version, material).await.map_err(doing)?;
         }
         transaction.commit().await.map_err(doing)?;
         self.let_readers_notice().await;
@@ -180,14 +169,14 @@ impl KeyStore for SqliteStore {
         for delete in [
             "DELETE FROM aliases WHERE key_id = ?",
             "DELETE FROM key_materials WHERE key_id = ?",
+            "DELETE FROM key_usages WHERE key_id = ?",
             "DELETE FROM keys WHERE key_id = ?",
         ] {
             sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;
         }
         transaction.commit().await.map_err(doing)?;
         self.let_readers_notice().await;
-        // What the log still holds of it goes with the log; readers may hold that up until the next time.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        self.empty_log().await?;
         Ok(true)
     }
 }
@@ -226,14 +215,11 @@ impl SqliteStore {
         let usage: String = column(row, "usage")?;
         let origin: String = column(row, "origin")?;
         let policy: String = column(row, "policy")?;
-        let materials = sqlx::query(
-            "SELECT material_id, wrapped, rotated_at_ms, rotation_type FROM key_materials \
-             WHERE key_id = ? ORDER BY version",
-        )
-        .bind(&id_text)
-        .fetch_all(&mut **observer)
-        .await
-        .map_err(while_doing("reading key material"))?;
+        let materials = sqlx::query("SELECT * FROM key_materials WHERE key_id = ? ORDER BY version")
+            .bind(&id_text)
+            .fetch_all(&mut **observer)
+            .await
+            .map_err(while_doing("reading key material"))?;
         let aliases: Vec<String> =
             sqlx::query_scalar("SELECT name FROM aliases WHERE key_id = ? ORDER BY name")
                 .bind(&id_text)

@@ -2,6 +2,7 @@ mod aliases;
 mod credentials;
 mod identity_policies;
 mod key_materials;
+mod key_usages;
 mod keys;
 mod row;
 
@@ -68,13 +69,16 @@ impl SqliteStore {
         }
         let pool = connect(path, true).await?;
         MIGRATIONS.run(&pool).await?;
-        sqlx::query("INSERT INTO realm (singleton, region, account, root_key_check) VALUES (1, ?, ?, ?)")
-            .bind(realm.region())
-            .bind(realm.account())
-            .bind(root_key_check)
-            .execute(&pool)
-            .await
-            .map_err(while_doing("making the store"))?;
+        sqlx::query(
+            "INSERT INTO realm (singleton, region, account, root_key_check, usage_tracked_since_ms) \
+             VALUES (1, ?, ?, ?, 0)",
+        )
+        .bind(realm.region())
+        .bind(realm.account())
+        .bind(root_key_check)
+        .execute(&pool)
+        .await
+        .map_err(while_doing("making the store"))?;
         Self::on(pool).await
     }
 
@@ -130,6 +134,14 @@ impl SqliteStore {
     async fn let_readers_notice(&self) {
         self.with_cache(|cache| cache.looked_at = None);
         tokio::time::sleep(MAX_STALENESS).await;
+    }
+
+    /// Empties the write-ahead log: what it still holds of deleted material goes with it. Readers may hold that up until
+    /// the next time.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let doing = while_doing("emptying the write-ahead log");
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        Ok(())
     }
 
     /// Carries out one statement and says whether it changed something.

@@ -163,6 +163,10 @@ impl TestBroker {
         self.api.keep_house().await.unwrap()
     }
 
+    pub fn root_key(&self) -> &FileRootKey {
+        &self.root_key
+    }
+
     pub fn store(&self) -> &SqliteStore {
         &self.store
     }
@@ -233,7 +237,7 @@ impl TestBroker {
     /// The key's first material as the store holds it.
     pub async fn wrapped_material(&self, key: &TestKey) -> Vec<u8> {
         let found = self.store.find_key(&KeyIdentifier::Key(key.id)).await.unwrap().unwrap();
-        found.key.materials[0].wrapped().to_vec()
+        found.key.materials[0].wrapped().unwrap().to_vec()
     }
 
     /// Whether the database or its companions hold these bytes anywhere.
