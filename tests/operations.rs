@@ -21,6 +21,8 @@ mod aliases;
 mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
+#[path = "operations/create_key.rs"]
+mod create_key;
 #[path = "operations/data_key_pairs.rs"]
 mod data_key_pairs;
 #[path = "operations/deletion.rs"]
@@ -37,6 +39,8 @@ mod identity;
 mod imports;
 #[path = "operations/last_usage.rs"]
 mod last_usage;
+#[path = "operations/lists.rs"]
+mod lists;
 #[path = "operations/management.rs"]
 mod management;
 #[path = "operations/parameters.rs"]
@@ -47,6 +51,8 @@ mod random;
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/tags.rs"]
+mod tags;
 #[path = "operations/unsupported.rs"]
 mod unsupported;
 

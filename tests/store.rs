@@ -475,7 +475,7 @@ async fn what_is_not_there_is_not_changed() {
     }
     for error in [
         store.delete_alias(&alias("alias/none"), nobody).await.unwrap_err(),
-        store.update_alias(&alias("alias/none"), nobody, nobody).await.unwrap_err(),
+        store.update_alias(&alias("alias/none"), nobody, nobody, NOW).await.unwrap_err(),
     ] {
         assert!(matches!(&error, StoreError::NoSuchAlias(name) if name.as_str() == "alias/none"), "{error}");
     }
@@ -486,9 +486,9 @@ async fn what_is_not_there_is_not_changed() {
     let key = key();
     store.insert_key(&key).await.unwrap();
     store.insert_alias(&alias("alias/app"), key.id, NOW).await.unwrap();
-    assert!(store.update_alias(&alias("alias/app"), key.id, nobody).await.is_err());
+    assert!(store.update_alias(&alias("alias/app"), key.id, nobody, NOW).await.is_err());
     // An alias that was moved meanwhile is not moved or taken away by the word of the key that it named before.
-    assert!(store.update_alias(&alias("alias/app"), nobody, key.id).await.is_err());
+    assert!(store.update_alias(&alias("alias/app"), nobody, key.id, NOW).await.is_err());
     assert!(store.delete_alias(&alias("alias/app"), nobody).await.is_err());
     let found = store.find_key(&KeyIdentifier::Alias(alias("alias/app"))).await.unwrap().unwrap();
     assert_eq!(found.key.id, key.id);

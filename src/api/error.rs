@@ -124,7 +124,8 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } => "LimitExceededException",
+            OperationError::TooManyRotations { .. } | OperationError::TooManyTags => "LimitExceededException",
+            OperationError::Tag(_) => "TagException",
             OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"

@@ -18,15 +18,15 @@ use crate::auth::sigv4::RawRequest;
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
-    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, Decrypt,
+    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateKey, Decrypt,
     DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
     DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
     GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
-    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListKeyPolicies, ListKeyRotations,
-    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RotateKeyOnDemand,
-    ScheduleKeyDeletion, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion,
-    keep_house,
+    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListAliases, ListKeyPolicies,
+    ListKeyRotations, ListKeys, ListResourceTags, Members, Operation, OperationError, PutKeyPolicy,
+    ReEncrypt, ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, TagResource, UntagResource, UpdateAlias,
+    UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
@@ -108,6 +108,7 @@ impl Api {
                 PeerAddress::Unix { .. } | PeerAddress::Vsock { .. } => None,
             },
             secure_transport: request.peer.tls,
+            user_agent: http::user_agent(&request.headers),
         };
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
         match operation {
@@ -119,6 +120,7 @@ impl Api {
             CreateCustomKeyStore::NAME => {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
+            CreateKey::NAME => self.run::<CreateKey>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DeleteCustomKeyStore::NAME => {
@@ -157,13 +159,18 @@ impl Api {
                 self.run::<GetParametersForImport>(&members, &invocation, event).await
             }
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
+            ListAliases::NAME => self.run::<ListAliases>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
+            ListKeys::NAME => self.run::<ListKeys>(&members, &invocation, event).await,
+            ListResourceTags::NAME => self.run::<ListResourceTags>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
             ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
+            TagResource::NAME => self.run::<TagResource>(&members, &invocation, event).await,
+            UntagResource::NAME => self.run::<UntagResource>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateCustomKeyStore::NAME => {
                 self.run::<UpdateCustomKeyStore>(&members, &invocation, event).await

@@ -11,7 +11,10 @@ use crate::keys::{
     self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
     SealError, WrappedKeyMaterial,
 };
-use crate::policy::{self, AttachedPolicy, Caller, Denial, KeyPolicy, Permit, Policies, Question};
+use crate::policy::{
+    self, AttachedPolicy, AttachedStatement, Caller, Denial, KeyPolicy, Particulars, Permit, Policies,
+    Question,
+};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
 use crate::time::UnixTime;
@@ -52,6 +55,8 @@ pub(super) struct Access<'a> {
     pub(super) encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub(super) data_key_pair_spec: Option<&'static str>,
+    /// What only some requests say.
+    pub(super) particulars: Particulars<'a>,
 }
 
 impl<'a> Access<'a> {
@@ -66,7 +71,26 @@ impl<'a> Access<'a> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            particulars: Particulars::default(),
         }
+    }
+}
+
+/// What the caller's policies are asked about no key that is there.
+#[derive(Clone, Copy)]
+pub(super) struct KeylessAccess<'a> {
+    pub(super) action: &'static str,
+    /// The ARN of an alias, or `*`.
+    pub(super) resource: &'a str,
+    /// Spec, usage and origin of a key that is to be made.
+    pub(super) key: Option<(&'static str, &'static str, &'static str)>,
+    pub(super) particulars: Particulars<'a>,
+}
+
+impl<'a> KeylessAccess<'a> {
+    /// The least that there is to ask.
+    pub(super) fn new(action: &'static str, resource: &'a str) -> Self {
+        Self { action, resource, key: None, particulars: Particulars::default() }
     }
 }
 
@@ -143,18 +167,40 @@ impl Broker {
         Ok(())
     }
 
+    /// What the member `KeyId` names for this caller.
+    pub(super) fn identify(
+        &self,
+        text: &str,
+        invocation: &Invocation,
+    ) -> Result<KeyIdentifier, OperationError> {
+        let identifier = KeyIdentifier::parse(text, &self.realm)?;
+        if !text.starts_with("arn:") {
+            self.require_own_account(&identifier, invocation)?;
+        }
+        Ok(identifier)
+    }
+
+    /// Finds nothing for callers of another account: without an ARN, KMS looks in the caller's own (KMS developer guide,
+    /// *Allowing users in other accounts to use a KMS key*).
+    pub(super) fn require_own_account(
+        &self,
+        identifier: &KeyIdentifier,
+        invocation: &Invocation,
+    ) -> Result<(), OperationError> {
+        match invocation.caller.account().filter(|account| *account != self.realm.account()) {
+            Some(account) => Err(not_found(identifier, &self.realm.of_account(account))),
+            None => Ok(()),
+        }
+    }
+
     /// The key that the member `KeyId` names, in whatever state.
     pub(super) async fn key(
         &self,
         identifier: &KeyIdentifier,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
-        let entry = self.store.find_key(identifier).await?.ok_or_else(|| {
-            OperationError::NotFound(match identifier {
-                KeyIdentifier::Key(id) => format!("Key '{}'", self.realm.key_arn(*id)),
-                KeyIdentifier::Alias(name) => format!("Alias {}", self.realm.alias_arn(name)),
-            })
-        })?;
+        let entry = self.store.find_key(identifier).await?;
+        let entry = entry.ok_or_else(|| not_found(identifier, &self.realm))?;
         event.add_key(&entry.key.arn);
         Ok(entry)
     }
@@ -210,9 +256,7 @@ impl Broker {
             _ => ["statement", "identityStatement"],
         };
         event.explain(by_key, permit.statement().to_string());
-        if let Some(statement) = permit.identity_statement() {
-            event.explain(by_identity, statement.to_string());
-        }
+        event.explain_optional(by_identity, permit.identity_statement());
         Ok(permit)
     }
 
@@ -249,24 +293,74 @@ impl Broker {
             _ => None,
         };
         let question = Question {
-            caller: &invocation.caller,
-            action: access.action,
-            resource: access.entry.key.arn.as_str(),
-            resource_account: self.realm.account(),
             resource_aliases: &access.entry.aliases,
             request_alias,
             recipient: access.recipient,
             encryption_context: access.encryption_context,
-            key_spec: access.entry.key.spec.name(),
-            key_usage: access.entry.key.usage.name(),
-            key_origin: access.entry.key.origin.name(),
+            key_spec: Some(access.entry.key.spec.name()),
+            key_usage: Some(access.entry.key.usage.name()),
+            key_origin: Some(access.entry.key.origin.name()),
+            tags: &access.entry.tags,
             encryption_algorithm: access.encryption_algorithm,
             data_key_pair_spec: access.data_key_pair_spec,
-            source_ip: invocation.source_ip,
-            secure_transport: invocation.secure_transport,
-            now: invocation.now,
+            particulars: access.particulars,
+            ..self.question(access.action, access.entry.key.arn.as_str(), invocation)
         };
         policy::decide(policies, &question)
+    }
+
+    /// A question about no key, with all that is known about the request itself.
+    fn question<'q>(
+        &'q self,
+        action: &'static str,
+        resource: &'q str,
+        invocation: &'q Invocation,
+    ) -> Question<'q> {
+        Question {
+            resource_account: self.realm.account(),
+            key_spec: None,
+            key_usage: None,
+            key_origin: None,
+            source_ip: invocation.source_ip,
+            secure_transport: invocation.secure_transport,
+            user_agent: invocation.user_agent.as_deref(),
+            region: self.realm.region(),
+            ..Question::new(&invocation.caller, action, resource, invocation.now)
+        }
+    }
+
+    /// Asks the caller's policies alone, about what belongs to no key that is there.
+    pub(super) async fn authorize_by_identity(
+        &self,
+        access: &KeylessAccess<'_>,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<Option<AttachedStatement>, OperationError> {
+        let identity = self.identity_policies(&invocation.caller).await?;
+        let KeylessAccess { action, resource, key, particulars } = *access;
+        let question = Question {
+            key_spec: key.map(|(spec, _, _)| spec),
+            key_usage: key.map(|(_, usage, _)| usage),
+            key_origin: key.map(|(_, _, origin)| origin),
+            particulars,
+            ..self.question(action, resource, invocation)
+        };
+        Ok(policy::decide_by_identity(&identity, &question)
+            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+    }
+
+    /// Asks the caller's policies whether they deny what something else has allowed.
+    pub(super) async fn require_no_deny(
+        &self,
+        action: &'static str,
+        resource: &str,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<(), OperationError> {
+        let identity = self.identity_policies(&invocation.caller).await?;
+        policy::decide_unless_denied(&identity, &self.question(action, resource, invocation))
+            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        Ok(())
     }
 
     /// The version of a key's material that new ciphertexts are sealed under.
@@ -318,4 +412,11 @@ impl Broker {
     pub(super) fn refuse_grant_tokens(&self, tokens: &GrantTokens) -> Result<(), OperationError> {
         if tokens.is_empty() { Ok(()) } else { Err(OperationError::InvalidGrantToken { index: 0 }) }
     }
+}
+
+fn not_found(identifier: &KeyIdentifier, realm: &Realm) -> OperationError {
+    OperationError::NotFound(match identifier {
+        KeyIdentifier::Key(id) => format!("Key '{}'", realm.key_arn(*id)),
+        KeyIdentifier::Alias(name) => format!("Alias {}", realm.alias_arn(name)),
+    })
 }

@@ -11,7 +11,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, CiphertextBlob, KeyIdentifier, MAX_CIPHERTEXT_BLOB_LEN};
+use crate::keys::{self, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN};
 
 /// What a CiphertextBlob holds, encrypted to an attested enclave (KMS API reference, *Decrypt*).
 pub struct Decrypt {
@@ -86,7 +86,7 @@ impl Operation for Decrypt {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let named = match &self.key_id {
-            Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
+            Some(text) => Some(broker.identify(text, invocation)?),
             None => None,
         };
         let entry = broker.key_of_ciphertext(named.as_ref(), blob.as_ref(), invocation.now, event).await?;

@@ -12,7 +12,7 @@ use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier};
+use crate::keys::{self, DataKey};
 
 /// Bytes of `Plaintext` at most (KMS API reference, *Encrypt*).
 const MAX_PLAINTEXT_LEN: usize = 4096;
@@ -73,7 +73,7 @@ impl Operation for Encrypt {
         event: &mut AuditEvent,
     ) -> Result<EncryptResponse, OperationError> {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.encryption_algorithm.require_of(&entry.key)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

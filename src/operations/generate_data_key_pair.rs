@@ -11,7 +11,7 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::KeyPairKind;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, KeyIdentifier, KeyMaterialId};
+use crate::keys::{self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, KeyMaterialId};
 use crate::policy::Permit;
 
 /// A new key pair, its private key sealed under a key of the broker and encrypted to an attested enclave
@@ -133,7 +133,7 @@ impl DataKeyPairRequest {
         let (spec, kind) = self.spec;
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = super::recipient::attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {

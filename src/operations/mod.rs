@@ -8,6 +8,7 @@ mod cancel_key_deletion;
 mod connect_custom_key_store;
 mod create_alias;
 mod create_custom_key_store;
+mod create_key;
 mod custom_key_store;
 mod decrypt;
 mod delete_alias;
@@ -39,12 +40,16 @@ mod import_token;
 mod key_metadata;
 mod key_policy_name;
 mod last_usages;
+mod list_aliases;
 mod list_key_policies;
 mod list_key_rotations;
+mod list_keys;
+mod list_resource_tags;
 mod managed_key;
 mod members;
 mod multi_region;
 mod new_key;
+mod page;
 mod pattern;
 mod put_key_policy;
 mod re_encrypt;
@@ -52,6 +57,9 @@ mod recipient;
 mod replicate_key;
 mod rotate_key_on_demand;
 mod schedule_key_deletion;
+mod tag_resource;
+mod tags;
+mod untag_resource;
 mod update_alias;
 mod update_custom_key_store;
 mod update_key_description;
@@ -67,6 +75,7 @@ pub use cancel_key_deletion::CancelKeyDeletion;
 pub use connect_custom_key_store::ConnectCustomKeyStore;
 pub use create_alias::CreateAlias;
 pub use create_custom_key_store::CreateCustomKeyStore;
+pub use create_key::CreateKey;
 pub use decrypt::Decrypt;
 pub use delete_alias::DeleteAlias;
 pub use delete_custom_key_store::DeleteCustomKeyStore;
@@ -92,8 +101,11 @@ pub use get_parameters_for_import::GetParametersForImport;
 pub use housekeeping::{Housekeeping, keep_house};
 pub use import_key_material::ImportKeyMaterial;
 pub use key_metadata::KeyMetadata;
+pub use list_aliases::ListAliases;
 pub use list_key_policies::ListKeyPolicies;
 pub use list_key_rotations::ListKeyRotations;
+pub use list_keys::ListKeys;
+pub use list_resource_tags::ListResourceTags;
 pub use members::{MemberError, Members};
 pub use new_key::{NewKey, default_key_policy};
 pub use put_key_policy::PutKeyPolicy;
@@ -101,6 +113,9 @@ pub use re_encrypt::ReEncrypt;
 pub use replicate_key::ReplicateKey;
 pub use rotate_key_on_demand::RotateKeyOnDemand;
 pub use schedule_key_deletion::ScheduleKeyDeletion;
+pub use tag_resource::TagResource;
+pub use tags::TagError;
+pub use untag_resource::UntagResource;
 pub use update_alias::UpdateAlias;
 pub use update_custom_key_store::UpdateCustomKeyStore;
 pub use update_key_description::UpdateKeyDescription;
@@ -153,4 +168,6 @@ pub struct Invocation {
     pub source_ip: Option<IpAddr>,
     /// Whether over TLS.
     pub secure_transport: bool,
+    /// What the request says of its sender, cut to 256 bytes.
+    pub user_agent: Option<String>,
 }

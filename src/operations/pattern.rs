@@ -88,6 +88,12 @@ pub(super) const XKS_PROXY_URI_PATH: TextPattern = TextPattern {
     },
 };
 
+/// `XksKeyIdType`.
+pub(super) const XKS_KEY_ID: TextPattern = TextPattern {
+    regex: "^[a-zA-Z0-9-_.]+$",
+    matches: |text| is_some_of(text, |byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+};
+
 /// `XksProxyVpcEndpointServiceNameType`.
 pub(super) const XKS_VPC_SERVICE_NAME: TextPattern = TextPattern {
     regex: "^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$",
@@ -140,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_what_its_regular_expression_takes() {
-        let cases: [(&TextPattern, &[&str], &[&str]); 14] = [
+        let cases: [(&TextPattern, &[&str], &[&str]); 15] = [
+            (&XKS_KEY_ID, &["a-B_9."], &["", "a b", "a/b"]),
             (&ALIAS_NAME, &["alias/a:b_c-9"], &["", "a b", "ä"]),
             (&MARKER, &["", " ÿ"], &["\n", "Ā"]),
             (&POLICY, &["{\t\r\n}", "ÿ"], &["", "\u{b}", "€"]),

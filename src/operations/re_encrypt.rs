@@ -11,7 +11,8 @@ use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, CiphertextBlob, KeyIdentifier, MAX_CIPHERTEXT_BLOB_LEN};
+use crate::keys::{self, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN};
+use crate::policy::Particulars;
 
 /// A ciphertext opened under one key and sealed under another, or under a new context, inside the broker
 /// (KMS API reference, *ReEncrypt*). Two policies are asked: `kms:ReEncryptFrom` on the source key and `kms:ReEncryptTo`
@@ -106,18 +107,23 @@ impl Operation for ReEncrypt {
         broker.refuse_grant_tokens(&self.grant_tokens)?;
         let blob = self.ciphertext_blob.as_deref().map(CiphertextBlob::parse).transpose()?;
         let source_name = match &self.source_key_id {
-            Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
+            Some(text) => Some(broker.identify(text, invocation)?),
             None => None,
         };
         let source =
             broker.key_of_ciphertext(source_name.as_ref(), blob.as_ref(), invocation.now, event).await?;
         self.source.encryption_algorithm.require_of(&source.key)?;
-        let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
+        let destination_name = broker.identify(&self.destination_key_id, invocation)?;
         let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
         self.destination.encryption_algorithm.require_of(&destination.key)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
+        let particulars = Particulars {
+            re_encrypts_on_same_key: Some(source.key.id == destination.key.id),
+            ..Particulars::default()
+        };
         let from = Access {
+            particulars,
             named_as: source_name.as_ref(),
             recipient: attested.as_ref(),
             encryption_context: &self.source.encryption_context,
@@ -126,6 +132,7 @@ impl Operation for ReEncrypt {
         };
         let may_open = broker.authorize(&from, invocation, event).await?;
         let to = Access {
+            particulars,
             named_as: Some(&destination_name),
             recipient: attested.as_ref(),
             encryption_context: &self.destination.encryption_context,

@@ -29,9 +29,20 @@ impl Caller {
         }
     }
 
-    /// The caller's account, twelve digits: the value of `kms:CallerAccount`.
+    /// The caller's account, twelve digits: the value of `kms:CallerAccount` and `aws:PrincipalAccount`.
     pub fn account(&self) -> Option<&str> {
         self.arn().map(PrincipalArn::account)
+    }
+
+    /// The value of `aws:PrincipalType` (IAM user guide, *Information available when the principal is …*).
+    pub(super) fn principal_type(&self) -> &'static str {
+        match self.arn().map(|arn| &arn.kind) {
+            None => "Anonymous",
+            Some(Kind::Root) => "Account",
+            Some(Kind::User { .. }) => "User",
+            Some(Kind::Role { .. } | Kind::AssumedRole { .. }) => "AssumedRole",
+            Some(Kind::FederatedUser) => "FederatedUser",
+        }
     }
 }
 
@@ -67,7 +78,7 @@ pub struct PrincipalArn {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Root,
-    User { holder: PolicyHolder },
+    User { name: Box<str>, holder: PolicyHolder },
     Role { name: Box<str>, holder: PolicyHolder },
     AssumedRole { role_name: Box<str>, role: PolicyHolder },
     FederatedUser,
@@ -85,7 +96,7 @@ impl PolicyHolder {
     /// When it is none, or the ARN of somebody who has no policies of his own.
     pub fn parse(text: &str) -> Result<Self, InvalidPrincipalArn> {
         match PrincipalArn::parse(text)?.kind {
-            Kind::User { holder } | Kind::Role { holder, .. } => Ok(holder),
+            Kind::User { holder, .. } | Kind::Role { holder, .. } => Ok(holder),
             Kind::Root | Kind::AssumedRole { .. } | Kind::FederatedUser => Err(InvalidPrincipalArn {
                 expected: "the ARN of a user or a role, to which policies can be attached",
                 actual: text.to_owned(),
@@ -128,8 +139,8 @@ impl PrincipalArn {
         }
         let kind = match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Kind::Root,
-            ("iam", Some(("user", path_and_name))) if last_name(path_and_name).is_some() => {
-                Kind::User { holder: PolicyHolder(text.into()) }
+            ("iam", Some(("user", path_and_name))) if let Some(name) = last_name(path_and_name) => {
+                Kind::User { name: name.into(), holder: PolicyHolder(text.into()) }
             }
             ("iam", Some(("role", path_and_name))) if let Some(name) = last_name(path_and_name) => {
                 Kind::Role { name: name.into(), holder: role(partition, account, name) }
@@ -175,11 +186,19 @@ impl PrincipalArn {
         }
     }
 
+    /// The value of `aws:username`: a user's name without the path; nobody else has one.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::User { name, .. } => Some(name),
+            Kind::Root | Kind::Role { .. } | Kind::AssumedRole { .. } | Kind::FederatedUser => None,
+        }
+    }
+
     /// Whose identity policies count: a user's own, and for a session of a role those of the role. An account's root
     /// and federated users have none.
     pub fn policy_holder(&self) -> Option<&PolicyHolder> {
         match &self.kind {
-            Kind::User { holder } | Kind::Role { holder, .. } => Some(holder),
+            Kind::User { holder, .. } | Kind::Role { holder, .. } => Some(holder),
             Kind::AssumedRole { role, .. } => Some(role),
             Kind::Root | Kind::FederatedUser => None,
         }
@@ -218,6 +237,10 @@ pub struct InvalidPrincipalArn {
 fn role(partition: &str, account: &str, name: &str) -> PolicyHolder {
     PolicyHolder(format!("arn:{partition}:iam::{account}:role/{name}").into())
 }
+
+/// Every value of `aws:PrincipalType` here.
+pub(super) const PRINCIPAL_TYPES: [&str; 5] =
+    ["Anonymous", "Account", "User", "AssumedRole", "FederatedUser"];
 
 /// Whether the text is an account: twelve digits.
 pub(super) fn is_account(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The decision: key policy and identity policies asked about one request with all its evidence.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -14,6 +15,7 @@ use super::evaluate::{
     ContextValue, ContextValues, EvaluationError, Judgement, PolicyRequest, RequestContext, StatementRef,
     judge, reasons,
 };
+use super::particulars::{Particulars, optional_flag, optional_text};
 use crate::attestation::{AttestedRecipient, RecipientKey};
 use crate::encryption_context::EncryptionContext;
 use crate::time::UnixTime;
@@ -36,12 +38,16 @@ pub struct Question<'q> {
     pub recipient: Option<&'q AttestedRecipient>,
     /// The request's encryption context.
     pub encryption_context: &'q EncryptionContext,
-    /// The key's spec, such as `SYMMETRIC_DEFAULT`.
-    pub key_spec: &'static str,
+    /// The key's spec, such as `SYMMETRIC_DEFAULT`, of the key that is there or is to be made.
+    pub key_spec: Option<&'static str>,
     /// The key's usage, such as `ENCRYPT_DECRYPT`.
-    pub key_usage: &'static str,
+    pub key_usage: Option<&'static str>,
     /// Where the key's material comes from, such as `AWS_KMS`.
-    pub key_origin: &'static str,
+    pub key_origin: Option<&'static str>,
+    /// The key's tags.
+    pub tags: &'q BTreeMap<String, String>,
+    /// What only some requests say.
+    pub particulars: Particulars<'q>,
     /// What the request encrypts or decrypts with.
     pub encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
@@ -50,6 +56,10 @@ pub struct Question<'q> {
     pub source_ip: Option<IpAddr>,
     /// Whether the transport was TLS.
     pub secure_transport: bool,
+    /// What the request says of its sender.
+    pub user_agent: Option<&'q str>,
+    /// The broker's region.
+    pub region: &'q str,
     /// The time of the decision.
     pub now: UnixTime,
 }
@@ -278,9 +288,12 @@ impl RequestContext for Question<'_> {
             ConditionKey::RecipientAttestationPcr(index) => self.pcr(*index),
             ConditionKey::EncryptionContext(name) => optional_text(self.encryption_context.get(name)),
             ConditionKey::EncryptionContextKeys => ContextValues::texts(self.encryption_context.keys()),
-            ConditionKey::KeySpec => ContextValues::text(self.key_spec),
-            ConditionKey::KeyUsage => ContextValues::text(self.key_usage),
-            ConditionKey::KeyOrigin => ContextValues::text(self.key_origin),
+            ConditionKey::KeySpec | ConditionKey::CustomerMasterKeySpec => optional_text(self.key_spec),
+            ConditionKey::KeyUsage | ConditionKey::CustomerMasterKeyUsage => optional_text(self.key_usage),
+            ConditionKey::KeyOrigin => optional_text(self.key_origin),
+            // Every key here is in one Region.
+            ConditionKey::MultiRegion => optional_flag(self.key_spec.map(|_| false)),
+            ConditionKey::ResourceTag(tag) => optional_text(self.tags.get(&**tag).map(String::as_str)),
             ConditionKey::EncryptionAlgorithm => optional_text(self.encryption_algorithm),
             ConditionKey::DataKeyPairSpec => optional_text(self.data_key_pair_spec),
             ConditionKey::RequestAlias => optional_text(self.request_alias),
@@ -293,8 +306,33 @@ impl RequestContext for Question<'_> {
                 None => ContextValues::Absent,
             },
             ConditionKey::SecureTransport => ContextValues::One(ContextValue::Flag(self.secure_transport)),
-            // These follow from the caller; the evaluation never asks for them here.
-            ConditionKey::PrincipalArn | ConditionKey::CallerAccount => ContextValues::Absent,
+            ConditionKey::EpochTime => {
+                let secs = i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX);
+                ContextValues::One(ContextValue::Number(secs))
+            }
+            ConditionKey::UserAgent => optional_text(self.user_agent),
+            ConditionKey::RequestedRegion => ContextValues::text(self.region),
+            ConditionKey::ResourceAccount => ContextValues::text(self.resource_account),
+            ConditionKey::BypassPolicyLockoutSafetyCheck
+            | ConditionKey::RotationPeriodInDays
+            | ConditionKey::ScheduleKeyDeletionPendingWindowInDays
+            | ConditionKey::ReEncryptOnSameKey
+            | ConditionKey::ExpirationModel
+            | ConditionKey::ValidTo
+            | ConditionKey::WrappingAlgorithm
+            | ConditionKey::WrappingKeySpec
+            | ConditionKey::RequestTag(_)
+            | ConditionKey::TagKeys => self.particulars.values(key),
+            // The evaluation itself knows these, and never asks for them here.
+            ConditionKey::PrincipalArn
+            | ConditionKey::CallerAccount
+            | ConditionKey::PrincipalAccount
+            | ConditionKey::PrincipalType
+            | ConditionKey::Username
+            | ConditionKey::PrincipalIsAwsService
+            | ConditionKey::ViaAwsService
+            | ConditionKey::PrincipalTag(_)
+            | ConditionKey::NeverPresent(_) => ContextValues::Absent,
         }
     }
 }
@@ -303,6 +341,7 @@ impl<'q> Question<'q> {
     /// The least that there is to ask: about a symmetric encryption key, without evidence, context or names.
     pub fn new(caller: &'q Caller, action: &'static str, resource: &'q str, now: UnixTime) -> Self {
         static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
+        static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
         Self {
             caller,
             action,
@@ -311,9 +350,11 @@ impl<'q> Question<'q> {
                 .map(|[_, _, _, _, account, _]| account)
                 .or(caller.account())
                 .unwrap_or_default(),
-            key_spec: "SYMMETRIC_DEFAULT",
-            key_usage: "ENCRYPT_DECRYPT",
-            key_origin: "AWS_KMS",
+            key_spec: Some("SYMMETRIC_DEFAULT"),
+            key_usage: Some("ENCRYPT_DECRYPT"),
+            key_origin: Some("AWS_KMS"),
+            tags: &NO_TAGS,
+            particulars: Particulars::default(),
             resource_aliases: &[],
             request_alias: None,
             recipient: None,
@@ -322,6 +363,8 @@ impl<'q> Question<'q> {
             data_key_pair_spec: None,
             source_ip: None,
             secure_transport: false,
+            user_agent: None,
+            region: "us-east-1",
             now,
         }
     }
@@ -379,8 +422,4 @@ impl<'q> Question<'q> {
             None => ContextValues::Absent,
         }
     }
-}
-
-fn optional_text(text: Option<&str>) -> ContextValues<'_> {
-    text.map_or(ContextValues::Absent, ContextValues::text)
 }

@@ -3,6 +3,7 @@
 use super::error::{PolicyError, Problem};
 use super::json::{self, ErrorAt, PolicyValue};
 use super::statement::Statement;
+use super::template::Template;
 use crate::json::{Json, Path};
 use crate::text::shorten;
 
@@ -128,13 +129,11 @@ impl Version {
         }
     }
 
-    /// Refuses policy variables where the version has them; before, `${` stands for itself.
-    pub(super) fn check_text(self, text: &str, path: &Path<'_>) -> Result<(), PolicyError> {
+    /// The text with its policy variables, if it has some; before the later version, `${` stands for itself.
+    pub(super) fn template(self, text: &str, path: &Path<'_>) -> Result<Option<Template>, PolicyError> {
         match self {
-            Self::V2012 if text.contains("${") => {
-                Err(path.error(Problem::PolicyVariable { actual: shorten(text) }))
-            }
-            Self::V2008 | Self::V2012 => Ok(()),
+            Self::V2008 => Ok(None),
+            Self::V2012 => Template::parse(text).map_err(|problem| path.error(problem)),
         }
     }
 }

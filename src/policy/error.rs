@@ -143,13 +143,13 @@ pub enum Problem {
         /// The pattern's length.
         bytes: usize,
     },
-    /// A policy variable, which this broker does not substitute.
-    #[error(
-        "expected no policy variable, found {actual:?}: ${{…}} is not supported under Version 2012-10-17"
-    )]
+    /// A policy variable that is none, or stands where there can be none.
+    #[error("expected a policy variable such as ${{aws:username}}, found {variable:?}: {problem}")]
     PolicyVariable {
-        /// The value with the variable.
-        actual: String,
+        /// What stands behind `${`.
+        variable: String,
+        /// Why it is none.
+        problem: &'static str,
     },
     /// A condition operator that is unknown or not supported.
     #[error("expected a supported condition operator, found {operator:?}")]

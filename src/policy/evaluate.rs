@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::action::Action;
-use super::caller::Caller;
+use super::caller::{Caller, PrincipalArn};
 use super::condition::Condition;
 use super::condition_key::{ConditionKey, ValueType};
 use super::document::{IdentityPolicy, KeyPolicy};
@@ -31,7 +31,7 @@ pub struct PolicyRequest<'r> {
 
 /// The values of condition keys in one request.
 ///
-/// `aws:PrincipalArn` and `kms:CallerAccount` follow from the caller and are never asked for here.
+/// What follows from the caller, such as `aws:PrincipalArn`, and what no request here has are never asked for here.
 pub trait RequestContext {
     /// The values of `key`, of the key's [`ValueType`]: [`ContextValue::Text`] for strings, [`ContextValue::Time`]
     /// for dates and so on. A value of another type is an [`EvaluationError`], thus a denial.
@@ -68,6 +68,8 @@ pub enum ContextValue<'v> {
     Text(Cow<'v, str>),
     /// A boolean.
     Flag(bool),
+    /// A whole number.
+    Number(i64),
     /// A moment; conditions see whole seconds.
     Time(UnixTime),
     /// An IP address.
@@ -81,6 +83,7 @@ impl ContextValue<'_> {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Flag(true) => Cow::Borrowed("true"),
             Self::Flag(false) => Cow::Borrowed("false"),
+            Self::Number(number) => Cow::Owned(number.to_string()),
             Self::Time(time) => Cow::Owned(UnixTime::from_secs(time.as_secs()).to_string()),
             Self::Address(address) => Cow::Owned(address.to_canonical().to_string()),
         }
@@ -91,6 +94,7 @@ impl ContextValue<'_> {
             (self, value_type),
             (Self::Text(_), ValueType::String | ValueType::Arn)
                 | (Self::Flag(_), ValueType::Bool)
+                | (Self::Number(_), ValueType::Numeric)
                 | (Self::Time(_), ValueType::Date)
                 | (Self::Address(_), ValueType::IpAddress)
         )
@@ -304,11 +308,11 @@ impl Statement {
         if self.reach(request.caller) == Reach::Nobody {
             return Ok(Some(Mismatch::Principal));
         }
-        if !self.resources.matches(request.resource) {
+        if !self.resources.matches(request, self.effect)? {
             return Ok(Some(Mismatch::Resource));
         }
         for condition in &self.conditions {
-            if !condition.holds(request)? {
+            if !condition.holds(request, self.effect)? {
                 return Ok(Some(Mismatch::Condition(condition)));
             }
         }
@@ -357,15 +361,20 @@ impl PolicyRequest<'_> {
 
     /// The values of `key`, checked against what the key may hold.
     pub(super) fn values(&self, key: &ConditionKey) -> Result<ContextValues<'_>, EvaluationError> {
+        let text = |text: Option<_>| Ok(text.map_or(ContextValues::Absent, ContextValues::text));
         let values = match key {
-            ConditionKey::PrincipalArn => {
-                return Ok(self
-                    .caller
-                    .arn()
-                    .map_or(ContextValues::Absent, |arn| ContextValues::text(arn.principal_arn())));
+            ConditionKey::PrincipalArn => return text(self.caller.arn().map(PrincipalArn::principal_arn)),
+            ConditionKey::CallerAccount | ConditionKey::PrincipalAccount => {
+                return text(self.caller.account());
             }
-            ConditionKey::CallerAccount => {
-                return Ok(self.caller.account().map_or(ContextValues::Absent, ContextValues::text));
+            ConditionKey::PrincipalType => return text(Some(self.caller.principal_type())),
+            ConditionKey::Username => return text(self.caller.arn().and_then(PrincipalArn::user_name)),
+            // No principal here is a service of AWS, and none acts through one.
+            ConditionKey::PrincipalIsAwsService | ConditionKey::ViaAwsService => {
+                return Ok(ContextValues::One(ContextValue::Flag(false)));
+            }
+            ConditionKey::PrincipalTag(_) | ConditionKey::NeverPresent(_) => {
+                return Ok(ContextValues::Absent);
             }
             _ => self.context.values(key),
         };

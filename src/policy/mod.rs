@@ -68,14 +68,16 @@ mod evaluate;
 mod json;
 mod operand;
 mod operator;
+mod particulars;
 mod pattern;
 mod principal;
 mod resource;
 mod statement;
+mod template;
 
 pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyName};
 pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
-pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
+pub use condition_key::{ConditionKey, MAX_PCR_INDEX, NeverPresent, ValueType};
 pub use decide::{
     Denial, Permit, Policies, Question, Refusal, Side, decide, decide_by_identity, decide_unless_denied,
 };
@@ -87,5 +89,6 @@ pub use evaluate::{
     ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
     Verdict,
 };
+pub use particulars::Particulars;
 pub use pattern::Pattern;
 pub use statement::Effect;

@@ -5,8 +5,10 @@ use std::fmt;
 use super::arn::ArnPattern;
 use super::document::Version;
 use super::error::{PolicyError, Problem};
+use super::evaluate::{EvaluationError, PolicyRequest};
 use super::json::{ErrorAt, PolicyValue};
 use super::pattern::MAX_PATTERN_BYTES;
+use super::statement::Effect;
 use crate::json::{Json, Path};
 use crate::text::shorten;
 
@@ -35,12 +37,14 @@ impl ResourceElement {
     ) -> Result<Self, PolicyError> {
         let mut any_of = Vec::new();
         json.each_string(path, |text, path| {
-            version.check_text(text, path)?;
             if text.len() > MAX_PATTERN_BYTES {
                 return Err(path.error(Problem::PatternTooLong { bytes: text.len() }));
             }
-            let resource =
-                Resource::parse(text).filter(|resource| !is_about_kms_alone || resource.is_of_kms());
+            let resource = match version.template(text, path)? {
+                Some(template) => ArnPattern::parse_template(&template).map(Resource::Arn),
+                None => Resource::parse(text),
+            };
+            let resource = resource.filter(|resource| !is_about_kms_alone || resource.is_of_kms());
             any_of.push(resource.ok_or_else(|| {
                 let expected = "\"*\" or a KMS ARN such as arn:aws:kms:eu-central-1:111122223333:key/…";
                 path.error(Problem::Value { expected, actual: shorten(text) })
@@ -59,8 +63,22 @@ impl ResourceElement {
         Ok(Self { negated: false, any_of: Box::default() })
     }
 
-    pub(super) fn matches(&self, arn: &str) -> bool {
-        self.any_of.iter().any(|resource| resource.matches(arn)) != self.negated
+    /// Whether it is about the request's resource. A variable without value matches nothing; where a statement that
+    /// allows is about everything but what it names, that is not known then, and it is about nothing.
+    pub(super) fn matches(
+        &self,
+        request: &PolicyRequest<'_>,
+        effect: Effect,
+    ) -> Result<bool, EvaluationError> {
+        let mut is_known = true;
+        for resource in &self.any_of {
+            match resource.matches(request)? {
+                Some(true) => return Ok(!self.negated),
+                Some(false) => {}
+                None => is_known = false,
+            }
+        }
+        Ok(self.negated && (is_known || effect == Effect::Deny))
     }
 }
 
@@ -75,14 +93,14 @@ impl Resource {
     fn is_of_kms(&self) -> bool {
         match self {
             Self::Any => true,
-            Self::Arn(arn) => arn.service().as_str() == "kms",
+            Self::Arn(arn) => arn.is_of_service("kms"),
         }
     }
 
-    fn matches(&self, arn: &str) -> bool {
+    fn matches(&self, request: &PolicyRequest<'_>) -> Result<Option<bool>, EvaluationError> {
         match self {
-            Self::Any => true,
-            Self::Arn(pattern) => pattern.matches(arn),
+            Self::Any => Ok(Some(true)),
+            Self::Arn(pattern) => pattern.matches(request.resource, request),
         }
     }
 }

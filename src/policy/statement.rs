@@ -114,9 +114,7 @@ impl<'j> Elements<'j> {
                 condition.non_empty_object(&path.field("Condition"))?;
                 Vec::new()
             }
-            Some(condition) => Condition::parse_all(condition, &path.field("Condition"), |text, path| {
-                version.check_text(text, path)
-            })?,
+            Some(condition) => Condition::parse_all(condition, &path.field("Condition"), version)?,
             None => Vec::new(),
         };
         let sid = self.sid.map(Arc::from);

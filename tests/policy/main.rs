@@ -15,6 +15,7 @@ mod evaluation;
 mod identity;
 mod properties;
 mod refused;
+mod variables;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -85,6 +86,6 @@ impl Create {
             return print_line(key.arn.as_str());
         }
         let aliases = alias.iter().map(ToString::to_string).collect();
-        print_json(&ListedKey::of(&KeyEntry { key, aliases }, &realm))
+        print_json(&ListedKey::of(&KeyEntry { key, aliases, tags: BTreeMap::new() }, &realm))
     }
 }

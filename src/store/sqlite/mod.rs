@@ -5,6 +5,7 @@ mod key_materials;
 mod key_usages;
 mod keys;
 mod row;
+mod tags;
 
 use std::collections::HashMap;
 use std::path::Path;
