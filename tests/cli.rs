@@ -219,6 +219,7 @@ fn a_key_is_made_named_listed_and_described() {
         assert_eq!(described["Arn"], arn);
         assert_eq!(described["KeyState"], "Enabled");
         assert_eq!(described["CurrentKeyMaterialId"].as_str().unwrap().len(), 64);
+        assert_eq!(described["Tags"], serde_json::json!({}));
     }
     let output = data_dir.run(&["alias", "create", "alias/one", "--key-id", arn]);
     assert_data_eq!(

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,14 +24,14 @@ use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::crypto::KeyPairKind;
 use nitro_key_broker::keys::{
     AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState,
-    KeyUsage, Realm, Rotation, RotationKind, WrappedKeyMaterial,
+    KeyUsage, MAX_TAGS, Realm, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
 use nitro_key_broker::policy::{AttachedPolicy, IdentityPolicy, PolicyHolder, PolicyName, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
 use nitro_key_broker::store::{
     AliasStore, Credential, CredentialStore, IdentityPolicyStore, KeyMaterialStore, KeyStore,
-    MAX_ATTACHED_POLICIES, SqliteStore, Store, StoreError,
+    MAX_ATTACHED_POLICIES, SqliteStore, Store, StoreError, TagStore,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
@@ -324,6 +325,35 @@ async fn a_policy_change_holds_from_the_next_request_on() {
         assert!(refusal.starts_with("400 AccessDeniedException: "), "{refusal}");
         command_line.set_policy(key.id, &parse_policy(&policy_on_pcr0(&enclave.pcr(0)))).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_key_is_stored_with_its_tags() {
+    let file = File::new();
+    let store = file.create().await;
+    let (tagged, plain) = (key(), key());
+    let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    store.insert_tagged_key(&tagged, &tags(&[("Team", "blue"), ("größe", "")])).await.unwrap();
+    store.insert_key(&plain).await.unwrap();
+    let found = async |key: &Key| store.find_key(&identifier(key)).await.unwrap().unwrap().tags.clone();
+    assert_eq!(found(&tagged).await, tags(&[("Team", "blue"), ("größe", "")]));
+    assert_eq!(found(&plain).await, tags(&[]));
+    assert!(store.set_tags(plain.id, &tags(&[("Team", "red")])).await.unwrap());
+    assert!(store.set_tags(tagged.id, &tags(&[("Team", "red"), ("Cost", "1")])).await.unwrap());
+    assert_eq!(found(&tagged).await, tags(&[("Cost", "1"), ("Team", "red"), ("größe", "")]));
+    store.delete_tags(tagged.id, &["Team".to_owned(), "none".to_owned()]).await.unwrap();
+    assert_eq!(found(&tagged).await, tags(&[("Cost", "1"), ("größe", "")]));
+    assert_eq!(found(&plain).await, tags(&[("Team", "red")]));
+
+    let many: BTreeMap<String, String> =
+        (0..MAX_TAGS).map(|number| (number.to_string(), String::new())).collect();
+    assert!(!store.set_tags(plain.id, &many).await.unwrap());
+    assert_eq!(found(&plain).await, tags(&[("Team", "red")]), "none of them was put");
+    let nobody = KeyId::from_random_bytes(rand::random());
+    let error = store.set_tags(nobody, &many).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody), "{error}");
 }
 
 #[tokio::test]

@@ -27,13 +27,15 @@ impl Describe {
         if self.json {
             return print_json(&listed);
         }
-        let ListedKey { metadata, aliases } = listed;
+        let ListedKey { metadata, aliases, tags } = listed;
+        let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let rows = [
             ("ARN", metadata.arn),
             ("State", metadata.key_state.to_owned()),
             ("Created", metadata.creation_date),
             ("Spec", format!("{}, {}", metadata.key_spec, metadata.key_usage)),
             ("Aliases", aliases.join(", ")),
+            ("Tags", tags.join(", ")),
             ("Description", metadata.description.escape_debug().to_string()),
             ("Material", metadata.current_key_material_id.unwrap_or_default()),
         ];
