@@ -12,11 +12,15 @@
 #[path = "support/broker/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
+
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 #[path = "operations/aliases.rs"]
 mod aliases;
+#[path = "operations/asymmetric_encryption.rs"]
+mod asymmetric_encryption;
 #[path = "operations/compatibility.rs"]
 mod compatibility;
 #[path = "operations/confusion.rs"]
@@ -29,10 +33,16 @@ mod data_key_pairs;
 mod deletion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
+#[path = "operations/encapsulation.rs"]
+mod encapsulation;
 #[path = "operations/encrypt.rs"]
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/grant_chains.rs"]
+mod grant_chains;
+#[path = "operations/grants.rs"]
+mod grants;
 #[path = "operations/identity.rs"]
 mod identity;
 #[path = "operations/imports.rs"]
@@ -41,16 +51,26 @@ mod imports;
 mod last_usage;
 #[path = "operations/lists.rs"]
 mod lists;
+#[path = "operations/mac.rs"]
+mod mac;
 #[path = "operations/management.rs"]
 mod management;
+#[path = "operations/openssl.rs"]
+mod openssl;
 #[path = "operations/parameters.rs"]
 mod parameters;
+#[path = "operations/public_key.rs"]
+mod public_key;
 #[path = "operations/random.rs"]
 mod random;
 #[path = "operations/released.rs"]
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/shared_secret.rs"]
+mod shared_secret;
+#[path = "operations/sign.rs"]
+mod sign;
 #[path = "operations/tags.rs"]
 mod tags;
 #[path = "operations/unsupported.rs"]
@@ -87,6 +107,12 @@ impl Stage {
 
     fn recipient(&self) -> Value {
         self.enclave.recipient(self.broker.now())
+    }
+
+    /// One operation, signed with `credential`.
+    async fn signed(&mut self, credential: &TestCredential, operation: &str, members: &Value) -> Answer {
+        let request = broker::client::request(operation, members.to_string());
+        self.client.send(signer::sign(request, credential, self.broker.now()).await).await
     }
 
     /// GenerateDataKey for 32 bytes; `changes` are laid over the members, null takes one away.

@@ -9,7 +9,9 @@ use minicbor::{Decoder, Encoder};
 use nitro_key_broker::attestation::{
     self, AttestedRecipient, MemoSize, Requirements, TrustAnchors, VerifiedEvidence, Verifier,
 };
-use nitro_key_broker::crypto::{AeadKey, OaepKey, aes256_cbc_encrypt, fill_random, hkdf_sha256, sha256};
+use nitro_key_broker::crypto::{
+    AeadKey, OaepDigest, OaepKey, aes256_cbc_encrypt, fill_random, hkdf_sha256, sha256,
+};
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
     self, CiphertextForRecipient, DataKey, Key, KeyId, KeyMaterial, KeyMaterialId, KeyOrigin, KeySpec,
@@ -120,7 +122,10 @@ impl Primitives {
         fill_random(&mut content_encryption_key).unwrap();
         fill_random(&mut iv).unwrap();
         sha256(&[&self.recipient_spki]);
-        OaepKey::from_spki_der(&self.recipient_spki).unwrap().encrypt(&content_encryption_key).unwrap();
+        OaepKey::from_spki_der(&self.recipient_spki)
+            .unwrap()
+            .encrypt(OaepDigest::Sha256, &content_encryption_key)
+            .unwrap();
         aes256_cbc_encrypt(&content_encryption_key, iv, &data_key).unwrap();
     }
 }
@@ -179,7 +184,8 @@ impl Stages {
                 self.document.now,
             )
         };
-        let permit = decide(&Policies { key: &self.key.policy, identity: &[] }, &question).unwrap();
+        let permit =
+            decide(&Policies { key: &self.key.policy, identity: &[], grants: &[] }, &question).unwrap();
         let material =
             KeyMaterial::from_unwrapped(KeyMaterialId::from_bytes([3; 32]), &self.material).unwrap();
         let data_key = DataKey::generate(32).unwrap();

@@ -110,12 +110,18 @@ impl ApiError {
 
 impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
-        use crate::keys::KeyStateError;
+        use crate::keys::{KeyKindError, KeyStateError};
 
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
+            | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_)
+            | OperationError::InvalidKeyKind(
+                KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
+            )
+            | OperationError::InvalidParameter(_)
+            | OperationError::InvalidPeerKey(_)
             | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
@@ -124,9 +130,13 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } | OperationError::TooManyTags => "LimitExceededException",
+            OperationError::TooManyRotations { .. }
+            | OperationError::TooManyGrants { .. }
+            | OperationError::TooManyTags => "LimitExceededException",
             OperationError::Tag(_) => "TagException",
-            OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
+            OperationError::Unsupported(_)
+            | OperationError::Origin(_)
+            | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
@@ -144,12 +154,16 @@ impl From<OperationError> for ApiError {
             OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
             OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
-            OperationError::Denied(_) => "AccessDeniedException",
+            OperationError::InvalidGrantId(_) => "InvalidGrantIdException",
+            OperationError::InvalidPrincipal(_) => "InvalidArnException",
+            OperationError::Denied(_) | OperationError::NotForThisCaller { .. } => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
                 "InvalidCiphertextException"
             }
             OperationError::IncorrectKey(_) => "IncorrectKeyException",
             OperationError::InvalidKeyUsage(_) => "InvalidKeyUsageException",
+            OperationError::InvalidSignature => "KMSInvalidSignatureException",
+            OperationError::InvalidMac => "KMSInvalidMacException",
             OperationError::DryRun => "DryRunOperationException",
             OperationError::Store(_)
             | OperationError::Record(_)

@@ -14,19 +14,21 @@ pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
 use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded, random_id};
 use crate::auth::authenticate;
-use crate::auth::sigv4::RawRequest;
+use crate::auth::sigv4::{RawRequest, SignatureWindow};
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
-    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateKey, Decrypt,
-    DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DescribeCustomKeyStores, DescribeKey,
-    DisableKey, DisableKeyRotation, DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encrypt,
-    GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus,
-    GetParametersForImport, Housekeeping, ImportKeyMaterial, Invocation, ListAliases, ListKeyPolicies,
-    ListKeyRotations, ListKeys, ListResourceTags, Members, Operation, OperationError, PutKeyPolicy,
-    ReEncrypt, ReplicateKey, RotateKeyOnDemand, ScheduleKeyDeletion, TagResource, UntagResource, UpdateAlias,
-    UpdateCustomKeyStore, UpdateKeyDescription, UpdatePrimaryRegion, keep_house,
+    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
+    CreateKey, Decapsulate, Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial,
+    DeriveSharedSecret, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
+    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey,
+    GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac,
+    GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport,
+    GetPublicKey, Housekeeping, ImportKeyMaterial, Invocation, ListAliases, ListGrants, ListKeyPolicies,
+    ListKeyRotations, ListKeys, ListResourceTags, ListRetirableGrants, Members, Operation, OperationError,
+    PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion,
+    Sign, TagResource, UntagResource, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
+    UpdatePrimaryRegion, Verify, VerifyMac, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
@@ -41,6 +43,7 @@ pub struct Api {
     broker: Broker,
     audit: AuditLog,
     clock: Clock,
+    window: SignatureWindow,
     /// Roots that evidence may lead to beside that of AWS, for every record.
     configured_trust_anchors: Vec<String>,
 }
@@ -53,7 +56,14 @@ impl Api {
     pub fn new(broker: Broker, audit: AuditLog, clock: Clock) -> Self {
         let configured_trust_anchors =
             broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
-        Self { broker, audit, clock, configured_trust_anchors }
+        let window = SignatureWindow::default();
+        Self { broker, audit, clock, window, configured_trust_anchors }
+    }
+
+    /// The same, taking signatures within `window` only.
+    #[must_use]
+    pub fn with_signature_window(self, window: SignatureWindow) -> Self {
+        Self { window, ..self }
     }
 
     /// Does what is due to keys by itself; see [`keep_house`].
@@ -98,7 +108,7 @@ impl Api {
             headers: &request.headers,
             body,
         };
-        let authenticated = authenticate(&self.broker, raw, now).await?;
+        let authenticated = authenticate(&self.broker, raw, &self.window, now).await?;
         event.set_caller(&authenticated.caller, authenticated.access_key_id.as_deref());
         let invocation = Invocation {
             caller: authenticated.caller,
@@ -121,6 +131,8 @@ impl Api {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
             CreateKey::NAME => self.run::<CreateKey>(&members, &invocation, event).await,
+            CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
+            Decapsulate::NAME => self.run::<Decapsulate>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
             DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
             DeleteCustomKeyStore::NAME => {
@@ -129,6 +141,7 @@ impl Api {
             DeleteImportedKeyMaterial::NAME => {
                 self.run::<DeleteImportedKeyMaterial>(&members, &invocation, event).await
             }
+            DeriveSharedSecret::NAME => self.run::<DeriveSharedSecret>(&members, &invocation, event).await,
             DescribeCustomKeyStores::NAME => {
                 self.run::<DescribeCustomKeyStores>(&members, &invocation, event).await
             }
@@ -140,6 +153,7 @@ impl Api {
             }
             EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
             EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
+            Encapsulate::NAME => self.run::<Encapsulate>(&members, &invocation, event).await,
             Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
             GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
             GenerateDataKeyPair::NAME => self.run::<GenerateDataKeyPair>(&members, &invocation, event).await,
@@ -149,6 +163,7 @@ impl Api {
             GenerateDataKeyWithoutPlaintext::NAME => {
                 self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
             }
+            GenerateMac::NAME => self.run::<GenerateMac>(&members, &invocation, event).await,
             GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
             GetKeyLastUsage::NAME => self.run::<GetKeyLastUsage>(&members, &invocation, event).await,
             GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
@@ -158,19 +173,25 @@ impl Api {
             GetParametersForImport::NAME => {
                 self.run::<GetParametersForImport>(&members, &invocation, event).await
             }
+            GetPublicKey::NAME => self.run::<GetPublicKey>(&members, &invocation, event).await,
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
             ListAliases::NAME => self.run::<ListAliases>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
             ListKeys::NAME => self.run::<ListKeys>(&members, &invocation, event).await,
             ListResourceTags::NAME => self.run::<ListResourceTags>(&members, &invocation, event).await,
+            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
+            ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
             ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
+            RetireGrant::NAME => self.run::<RetireGrant>(&members, &invocation, event).await,
+            RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
             TagResource::NAME => self.run::<TagResource>(&members, &invocation, event).await,
             UntagResource::NAME => self.run::<UntagResource>(&members, &invocation, event).await,
+            Sign::NAME => self.run::<Sign>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateCustomKeyStore::NAME => {
                 self.run::<UpdateCustomKeyStore>(&members, &invocation, event).await
@@ -179,6 +200,8 @@ impl Api {
                 self.run::<UpdateKeyDescription>(&members, &invocation, event).await
             }
             UpdatePrimaryRegion::NAME => self.run::<UpdatePrimaryRegion>(&members, &invocation, event).await,
+            Verify::NAME => self.run::<Verify>(&members, &invocation, event).await,
+            VerifyMac::NAME => self.run::<VerifyMac>(&members, &invocation, event).await,
             other => Err(ApiError::unknown_operation(other)),
         }
     }

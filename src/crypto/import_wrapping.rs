@@ -1,10 +1,8 @@
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
-use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey,
-};
 use zeroize::Zeroizing;
 
 use super::CryptoError;
+use super::oaep::{OaepDigest, OaepPrivateKey};
 
 /// How key material is encrypted to an RSA key on its way in (KMS developer guide, *Select a wrapping algorithm*).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,38 +27,25 @@ pub fn unwrap_imported(
     wrapping: ImportWrapping,
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    let private_key = PrivateDecryptingKey::from_pkcs8(private_key).map_err(|_| CryptoError)?;
-    let private_key = OaepPrivateDecryptingKey::new(private_key)?;
+    let private_key = OaepPrivateKey::from_pkcs8(private_key)?;
     match wrapping {
-        ImportWrapping::OaepSha1 => oaep_decrypt(&private_key, &OAEP_SHA1_MGF1SHA1, ciphertext),
-        ImportWrapping::OaepSha256 => oaep_decrypt(&private_key, &OAEP_SHA256_MGF1SHA256, ciphertext),
-        ImportWrapping::AesKeyWrapSha1 => unwrap_both(&private_key, &OAEP_SHA1_MGF1SHA1, ciphertext),
-        ImportWrapping::AesKeyWrapSha256 => unwrap_both(&private_key, &OAEP_SHA256_MGF1SHA256, ciphertext),
+        ImportWrapping::OaepSha1 => private_key.decrypt(OaepDigest::Sha1, ciphertext),
+        ImportWrapping::OaepSha256 => private_key.decrypt(OaepDigest::Sha256, ciphertext),
+        ImportWrapping::AesKeyWrapSha1 => unwrap_both(&private_key, OaepDigest::Sha1, ciphertext),
+        ImportWrapping::AesKeyWrapSha256 => unwrap_both(&private_key, OaepDigest::Sha256, ciphertext),
     }
 }
 
 fn unwrap_both(
-    private_key: &OaepPrivateDecryptingKey,
-    algorithm: &'static OaepAlgorithm,
+    private_key: &OaepPrivateKey,
+    digest: OaepDigest,
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    let (wrapped_key, wrapped) =
-        ciphertext.split_at_checked(private_key.key_size_bytes()).ok_or(CryptoError)?;
-    let key = oaep_decrypt(private_key, algorithm, wrapped_key)?;
+    let (wrapped_key, wrapped) = ciphertext.split_at_checked(private_key.modulus_len()).ok_or(CryptoError)?;
+    let key = private_key.decrypt(digest, wrapped_key)?;
     let key = AesKek::new(&AES_256, &key)?;
     let mut material = Zeroizing::new(vec![0; wrapped.len()]);
     let length = key.unwrap_with_padding(wrapped, &mut material)?.len();
     material.truncate(length);
     Ok(material)
-}
-
-fn oaep_decrypt(
-    private_key: &OaepPrivateDecryptingKey,
-    algorithm: &'static OaepAlgorithm,
-    ciphertext: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    let mut plaintext = Zeroizing::new(vec![0; private_key.min_output_size()]);
-    let length = private_key.decrypt(algorithm, ciphertext, &mut plaintext, None)?.len();
-    plaintext.truncate(length);
-    Ok(plaintext)
 }

@@ -1,4 +1,4 @@
-use crate::crypto::KeyPairKind;
+use crate::crypto::{HmacDigest, KeyPairKind};
 
 /// What a key is made of (KMS API reference, *CreateKey*, `KeySpec`). `SM2`, which KMS has in China, and ML-DSA are not
 /// among them.
@@ -6,23 +6,10 @@ use crate::crypto::KeyPairKind;
 pub enum KeySpec {
     /// `SYMMETRIC_DEFAULT`: 256 bits for AES-GCM.
     SymmetricDefault,
-    /// `HMAC_<bits>`.
-    Hmac(HmacSpec),
+    /// `HMAC_<bits>`; the digest gives the key its length as well.
+    Hmac(HmacDigest),
     /// `RSA_<bits>`, `ECC_<curve>`.
     KeyPair(KeyPairKind),
-}
-
-/// The digest of an HMAC key, which gives it its length as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HmacSpec {
-    /// `HMAC_224`.
-    Sha224,
-    /// `HMAC_256`.
-    Sha256,
-    /// `HMAC_384`.
-    Sha384,
-    /// `HMAC_512`.
-    Sha512,
 }
 
 /// What a key is for, one thing for good (KMS API reference, *CreateKey*, `KeyUsage`).
@@ -38,6 +25,32 @@ pub enum KeyUsage {
     KeyAgreement,
 }
 
+/// A spec and a usage that go together: what a new key is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyKind {
+    spec: KeySpec,
+    usage: KeyUsage,
+}
+
+/// Why a spec and a usage make no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyKindError {
+    /// No key of the spec is for this.
+    #[error("KeyUsage {usage} is not compatible with KeySpec {spec}", usage = .usage.name(), spec = .spec.name())]
+    Incompatible {
+        /// What the key would be for.
+        usage: KeyUsage,
+        /// What it would be made of.
+        spec: KeySpec,
+    },
+    /// Only a symmetric encryption key needs no usage.
+    #[error("You must specify a KeyUsage value for a key with the KeySpec {}", .0.name())]
+    UsageMissing(KeySpec),
+    /// A key pair is made here only.
+    #[error("a key with the KeySpec {} cannot have the Origin EXTERNAL here", .0.name())]
+    NotImported(KeySpec),
+}
+
 /// Where a key's material comes from (KMS API reference, *CreateKey*, `Origin`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
@@ -51,10 +64,10 @@ impl KeySpec {
     /// Every spec.
     pub const ALL: [Self; 13] = [
         Self::SymmetricDefault,
-        Self::Hmac(HmacSpec::Sha224),
-        Self::Hmac(HmacSpec::Sha256),
-        Self::Hmac(HmacSpec::Sha384),
-        Self::Hmac(HmacSpec::Sha512),
+        Self::Hmac(HmacDigest::Sha224),
+        Self::Hmac(HmacDigest::Sha256),
+        Self::Hmac(HmacDigest::Sha384),
+        Self::Hmac(HmacDigest::Sha512),
         Self::KeyPair(KeyPairKind::Rsa2048),
         Self::KeyPair(KeyPairKind::Rsa3072),
         Self::KeyPair(KeyPairKind::Rsa4096),
@@ -69,10 +82,10 @@ impl KeySpec {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SymmetricDefault => "SYMMETRIC_DEFAULT",
-            Self::Hmac(HmacSpec::Sha224) => "HMAC_224",
-            Self::Hmac(HmacSpec::Sha256) => "HMAC_256",
-            Self::Hmac(HmacSpec::Sha384) => "HMAC_384",
-            Self::Hmac(HmacSpec::Sha512) => "HMAC_512",
+            Self::Hmac(HmacDigest::Sha224) => "HMAC_224",
+            Self::Hmac(HmacDigest::Sha256) => "HMAC_256",
+            Self::Hmac(HmacDigest::Sha384) => "HMAC_384",
+            Self::Hmac(HmacDigest::Sha512) => "HMAC_512",
             Self::KeyPair(KeyPairKind::Rsa2048) => "RSA_2048",
             Self::KeyPair(KeyPairKind::Rsa3072) => "RSA_3072",
             Self::KeyPair(KeyPairKind::Rsa4096) => "RSA_4096",
@@ -108,6 +121,45 @@ impl KeySpec {
     /// Whether a key of this spec has a public half.
     pub const fn is_asymmetric(self) -> bool {
         matches!(self, Self::KeyPair(_))
+    }
+}
+
+impl KeyKind {
+    /// 256 bits for AES-GCM, `SYMMETRIC_DEFAULT` for `ENCRYPT_DECRYPT`.
+    pub const SYMMETRIC: Self = Self { spec: KeySpec::SymmetricDefault, usage: KeyUsage::EncryptDecrypt };
+
+    /// A key of this spec for this usage (KMS API reference, *CreateKey*, `KeyUsage`).
+    ///
+    /// # Errors
+    /// When the spec does not have the usage, or needs one to be given.
+    pub fn new(spec: KeySpec, usage: Option<KeyUsage>) -> Result<Self, KeyKindError> {
+        match usage {
+            None if spec == KeySpec::SymmetricDefault => Ok(Self::SYMMETRIC),
+            None => Err(KeyKindError::UsageMissing(spec)),
+            Some(usage) if spec.usages().contains(&usage) => Ok(Self { spec, usage }),
+            Some(usage) => Err(KeyKindError::Incompatible { usage, spec }),
+        }
+    }
+
+    /// Requires that such a key may come from `origin`.
+    ///
+    /// # Errors
+    /// [`KeyKindError::NotImported`].
+    pub fn require_origin(self, origin: KeyOrigin) -> Result<(), KeyKindError> {
+        match origin {
+            KeyOrigin::External if self.spec.is_asymmetric() => Err(KeyKindError::NotImported(self.spec)),
+            KeyOrigin::AwsKms | KeyOrigin::External => Ok(()),
+        }
+    }
+
+    /// What the key is made of.
+    pub const fn spec(self) -> KeySpec {
+        self.spec
+    }
+
+    /// What it is for.
+    pub const fn usage(self) -> KeyUsage {
+        self.usage
     }
 }
 

@@ -10,7 +10,7 @@ use crate::time::UnixTime;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyMaterialId([u8; 32]);
 
-/// One version of a key's material, 256 bits. Wiped when dropped.
+/// One version of a symmetric encryption key's material, 256 bits. Wiped when dropped.
 pub struct KeyMaterial {
     id: KeyMaterialId,
     bytes: Zeroizing<[u8; AEAD_KEY_LEN]>,
@@ -58,18 +58,6 @@ pub enum RotationKind {
 }
 
 impl KeyMaterial {
-    /// New random material.
-    ///
-    /// # Errors
-    /// When the random generator fails.
-    pub fn generate() -> Result<Self, CryptoError> {
-        let mut id = [0; 32];
-        fill_random(&mut id)?;
-        let mut bytes = Zeroizing::new([0; AEAD_KEY_LEN]);
-        fill_random(&mut *bytes)?;
-        Ok(Self { id: KeyMaterialId(id), bytes })
-    }
-
     /// Material that a root key unwrapped.
     ///
     /// # Errors
@@ -84,8 +72,8 @@ impl KeyMaterial {
         &self.id
     }
 
-    /// The bytes, for a root key to wrap and for sealing.
-    pub(crate) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
+    /// The bytes, for sealing.
+    pub(super) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
         &self.bytes
     }
 }
@@ -174,6 +162,16 @@ impl RotationKind {
 }
 
 impl KeyMaterialId {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// When the random generator fails.
+    pub fn generate() -> Result<Self, CryptoError> {
+        let mut id = [0; 32];
+        fill_random(&mut id)?;
+        Ok(Self(id))
+    }
+
     /// The id of material that was imported into `key`: the same material has the same id, whenever it comes. Whoever
     /// knows the id can check a guess, as in KMS; material of 256 random bits cannot be guessed.
     pub fn of_imported(key: KeyId, material: &[u8]) -> Self {

@@ -7,6 +7,7 @@ use super::members::{MemberError, Members};
 use super::pattern::ALIAS_NAME;
 use crate::audit::AuditEvent;
 use crate::keys::{AliasName, KeyIdentifier};
+use crate::policy::AllowedBy;
 use crate::store::KeyEntry;
 
 /// The member `AliasName`, in the characters of its model.
@@ -42,7 +43,7 @@ pub(super) async fn authorize(
 ) -> Result<(), OperationError> {
     let permit = broker.authorize(&Access::new(action, entry), invocation, event).await?;
     let arn = broker.realm().alias_arn(name);
-    if permit.identity_statement().is_none() {
+    if !matches!(permit.allowed_by(), AllowedBy::Both { .. }) {
         return broker.require_no_deny(action, &arn, invocation, event).await;
     }
     let access = KeylessAccess::new(action, &arn);

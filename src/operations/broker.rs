@@ -2,18 +2,17 @@ use std::sync::Arc;
 
 use super::Invocation;
 use super::error::OperationError;
-use super::grant_tokens::GrantTokens;
 use super::last_usages::LastUsages;
 use crate::attestation::{AttestedRecipient, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DataKey, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError, LastUsage, Realm,
-    SealError, WrappedKeyMaterial,
+    self, CiphertextBlob, DataKey, FromUnwrapped, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError,
+    LastUsage, Realm, SealError, WrappedKeyMaterial,
 };
 use crate::policy::{
-    self, AttachedPolicy, AttachedStatement, Caller, Denial, KeyPolicy, Particulars, Permit, Policies,
-    Question,
+    self, Algorithms, AllowedBy, AttachedPolicy, AttachedStatement, Caller, Denial, Grant, GrantTerms,
+    KeyPolicy, Particulars, Permit, Policies, Question, RetiredAs,
 };
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
@@ -55,6 +54,10 @@ pub(super) struct Access<'a> {
     pub(super) encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub(super) data_key_pair_spec: Option<&'static str>,
+    /// The grant that CreateGrant is to make.
+    pub(super) new_grant: Option<&'a GrantTerms>,
+    /// What the request does with a key for something else than encryption.
+    pub(super) algorithms: Algorithms,
     /// What only some requests say.
     pub(super) particulars: Particulars<'a>,
 }
@@ -71,6 +74,8 @@ impl<'a> Access<'a> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            new_grant: None,
+            algorithms: Algorithms::default(),
             particulars: Particulars::default(),
         }
     }
@@ -238,7 +243,7 @@ impl Broker {
         }
     }
 
-    /// Asks the key's policy and the caller's own.
+    /// Asks the key's policy and the caller's own, and where they neither allow nor deny, the grants that name the caller.
     pub(super) async fn authorize(
         &self,
         access: &Access<'_>,
@@ -246,18 +251,34 @@ impl Broker {
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
-        let policies = Policies { key: &access.entry.key.policy, identity: &identity };
-        let permit = self
-            .ask(&policies, access, invocation)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
-        // The one operation that asks two keys: each answer has its place.
-        let [by_key, by_identity] = match access.action {
-            "kms:ReEncryptFrom" => ["sourceStatement", "sourceIdentityStatement"],
-            _ => ["statement", "identityStatement"],
-        };
-        event.explain(by_key, permit.statement().to_string());
-        event.explain_optional(by_identity, permit.identity_statement());
+        let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
+        let mut decision = self.ask(&policies, access, invocation);
+        if let (Err(denial), Some(caller)) = (&decision, invocation.caller.arn())
+            && denial.leaves_room_for_a_grant()
+        {
+            let grants = self.store.grants_to(access.entry.key.id, caller).await?;
+            if !grants.is_empty() {
+                decision = self.ask(&Policies { grants: &grants, ..policies }, access, invocation);
+            }
+        }
+        let permit = decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        explain_permit(&permit, access.action == "kms:ReEncryptFrom", event);
         Ok(permit)
+    }
+
+    /// As what the caller may retire `grant`.
+    pub(super) async fn authorize_retirement(
+        &self,
+        grant: &Grant,
+        access: &Access<'_>,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<RetiredAs, OperationError> {
+        let identity = self.identity_policies(&invocation.caller).await?;
+        let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
+        let retired_as = policy::decide_retirement(&policies, &self.question_of(access, invocation), grant)
+            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        Ok(retired_as)
     }
 
     /// Whether `policy` in place of the key's own would allow it.
@@ -268,7 +289,7 @@ impl Broker {
         invocation: &Invocation,
     ) -> Result<bool, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
-        Ok(self.ask(&Policies { key: policy, identity: &identity }, access, invocation).is_ok())
+        Ok(self.ask(&Policies { key: policy, identity: &identity, grants: &[] }, access, invocation).is_ok())
     }
 
     /// The policies attached to the caller.
@@ -288,11 +309,15 @@ impl Broker {
         access: &Access<'_>,
         invocation: &Invocation,
     ) -> Result<Permit, Box<Denial>> {
+        policy::decide(policies, &self.question_of(access, invocation))
+    }
+
+    fn question_of<'q>(&'q self, access: &Access<'q>, invocation: &'q Invocation) -> Question<'q> {
         let request_alias = match access.named_as {
             Some(KeyIdentifier::Alias(name)) => Some(name.as_str()),
             _ => None,
         };
-        let question = Question {
+        Question {
             resource_aliases: &access.entry.aliases,
             request_alias,
             recipient: access.recipient,
@@ -303,10 +328,11 @@ impl Broker {
             tags: &access.entry.tags,
             encryption_algorithm: access.encryption_algorithm,
             data_key_pair_spec: access.data_key_pair_spec,
+            new_grant: access.new_grant,
+            algorithms: access.algorithms,
             particulars: access.particulars,
             ..self.question(access.action, access.entry.key.arn.as_str(), invocation)
-        };
-        policy::decide(policies, &question)
+        }
     }
 
     /// A question about no key, with all that is known about the request itself.
@@ -363,12 +389,12 @@ impl Broker {
         Ok(())
     }
 
-    /// The version of a key's material that new ciphertexts are sealed under.
-    pub(super) async fn current_material(
+    /// The current version of a key's material, as what the key's usage makes of it.
+    pub(super) async fn current_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         let wrapped = key.current_material().ok_or_else(|| StoreError::Corrupt {
             what: "key",
             problem: format!("{} has no material", key.arn),
@@ -388,29 +414,24 @@ impl Broker {
             return Err(OperationError::IncorrectKey(key.arn.clone()));
         }
         let wrapped = key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
-        let material = self.unwrap_material(permit, key, wrapped).await?;
+        let material: KeyMaterial = self.unwrap_material(permit, key, wrapped).await?;
         Ok(keys::open(permit, key, &material, context, blob)?)
     }
 
     /// A version of a key's material in the clear, for whoever holds a permit.
-    async fn unwrap_material(
+    async fn unwrap_material<M: FromUnwrapped>(
         &self,
         permit: &Permit,
         key: &Key,
         wrapped: &WrappedKeyMaterial,
-    ) -> Result<KeyMaterial, OperationError> {
+    ) -> Result<M, OperationError> {
         if permit.resource() != key.arn.as_str() {
             return Err(SealError::PermitForAnotherKey.into());
         }
         let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
         let bytes = self.root_key.unwrap_key(&context, bytes).await?;
-        Ok(KeyMaterial::from_unwrapped(*wrapped.id(), &bytes)?)
-    }
-
-    /// Refuses grant tokens, since none were ever issued.
-    pub(super) fn refuse_grant_tokens(&self, tokens: &GrantTokens) -> Result<(), OperationError> {
-        if tokens.is_empty() { Ok(()) } else { Err(OperationError::InvalidGrantToken { index: 0 }) }
+        Ok(M::from_unwrapped(key, *wrapped.id(), &bytes)?)
     }
 }
 
@@ -419,4 +440,21 @@ fn not_found(identifier: &KeyIdentifier, realm: &Realm) -> OperationError {
         KeyIdentifier::Key(id) => format!("Key '{}'", realm.key_arn(*id)),
         KeyIdentifier::Alias(name) => format!("Alias {}", realm.alias_arn(name)),
     })
+}
+
+/// Says in the record what allowed. The one operation that asks two keys has a place for each answer.
+fn explain_permit(permit: &Permit, is_source: bool, event: &mut AuditEvent) {
+    let names = match is_source {
+        true => ["sourceStatement", "sourceIdentityStatement", "sourceGrant"],
+        false => ["statement", "identityStatement", "grant"],
+    };
+    let [by_key, by_identity, by_grant] = names;
+    match permit.allowed_by() {
+        AllowedBy::Statement(statement) => event.explain(by_key, statement.to_string()),
+        AllowedBy::Both { key, identity } => {
+            event.explain(by_key, key.to_string());
+            event.explain(by_identity, identity.to_string());
+        }
+        AllowedBy::Grant(grant) => event.explain(by_grant, grant.to_string()),
+    }
 }

@@ -14,7 +14,7 @@ use super::put_key_policy::MAX_POLICY_MEMBER_LEN;
 use super::tags::SentTags;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::{KeyOrigin, KeySpec, KeyUsage, MAX_DESCRIPTION_LEN, MAX_TAGS};
+use crate::keys::{KeyKind, KeyOrigin, KeySpec, KeyUsage, MAX_DESCRIPTION_LEN, MAX_TAGS};
 use crate::policy::{KeyPolicy, MAX_POLICY_BYTES, Particulars};
 use crate::store::KeyEntry;
 
@@ -54,7 +54,7 @@ const ORIGINS: [&str; 4] = ["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY
 /// it, and `kms:TagResource` as well where the key begins with tags.
 pub struct CreateKey {
     spec: &'static str,
-    usage: &'static str,
+    usage: Option<&'static str>,
     origin: &'static str,
     policy: Option<String>,
     bypasses_lockout_check: bool,
@@ -77,12 +77,11 @@ impl Operation for CreateKey {
     type Response = CreateKeyResponse;
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
-        let spec = spec(members)?;
         let custom_key_store = members.string("CustomKeyStoreId", 1..=64)?;
         let external_key = members.text_of("XksKeyId", 1..=128, &XKS_KEY_ID)?;
         Ok(Self {
-            spec,
-            usage: usage(spec, members)?,
+            spec: spec(members)?,
+            usage: members.one_of("KeyUsage", &USAGES.map(|name| (name, name)))?,
             origin: members.one_of("Origin", &ORIGINS.map(|name| (name, name)))?.unwrap_or("AWS_KMS"),
             policy: members.text_of("Policy", 1..=MAX_POLICY_MEMBER_LEN, &POLICY)?.map(str::to_owned),
             bypasses_lockout_check: members.flag("BypassPolicyLockoutSafetyCheck")?,
@@ -100,7 +99,7 @@ impl Operation for CreateKey {
         let policy = self.policy.as_ref().filter(|policy| policy.len() <= MAX_POLICY_BYTES);
         AuditParameters::new()
             .with("keySpec", self.spec)
-            .with("keyUsage", self.usage)
+            .with_optional("keyUsage", self.usage)
             .with("origin", self.origin)
             .with("description", &self.description)
             .with("bypassPolicyLockoutSafetyCheck", self.bypasses_lockout_check)
@@ -120,8 +119,9 @@ impl Operation for CreateKey {
         if tags.len() > MAX_TAGS {
             return Err(OperationError::TooManyTags);
         }
+        let kind = self.kind()?;
         let create = KeylessAccess {
-            key: Some((self.spec, self.usage, self.origin)),
+            key: Some((kind.spec().name(), kind.usage().name(), self.origin)),
             particulars: Particulars {
                 bypasses_lockout_check: Some(self.bypasses_lockout_check),
                 request_tags: Some(&tags),
@@ -136,7 +136,7 @@ impl Operation for CreateKey {
             broker.authorize_by_identity(&tag, invocation, event).await?;
         }
 
-        let new_key = self.new_key(broker)?;
+        let new_key = self.new_key(kind, broker)?;
         let key = new_key.make(broker.realm(), broker.root_key(), invocation.now).await?;
         let entry = KeyEntry { key, aliases: Vec::new(), tags };
         if self.policy.is_some() && !self.bypasses_lockout_check {
@@ -152,16 +152,24 @@ impl Operation for CreateKey {
 }
 
 impl CreateKey {
-    fn new_key(&self, broker: &Broker) -> Result<NewKey, OperationError> {
+    fn kind(&self) -> Result<KeyKind, OperationError> {
+        const NO_SUCH_KIND: OperationError =
+            OperationError::Unsupported("this broker has no SM2, ML-DSA and ML-KEM keys");
+        let spec = KeySpec::from_name(self.spec).ok_or(NO_SUCH_KIND)?;
+        let usage = match self.usage {
+            Some(name) => Some(KeyUsage::from_name(name).ok_or(NO_SUCH_KIND)?),
+            None => None,
+        };
+        Ok(KeyKind::new(spec, usage)?)
+    }
+
+    fn new_key(&self, kind: KeyKind, broker: &Broker) -> Result<NewKey, OperationError> {
         if self.is_multi_region {
             return Err(NO_MULTI_REGION_KEYS);
         }
         let origin = KeyOrigin::from_name(self.origin).filter(|_| !self.has_custom_key_store);
         let origin = origin.ok_or(NO_CUSTOM_KEY_STORES)?;
-        let spec = KeySpec::from_name(self.spec);
-        // Other specs are not made yet.
-        spec.filter(|spec| *spec == KeySpec::SymmetricDefault)
-            .ok_or(OperationError::Unsupported("this broker has no keys of that KeySpec"))?;
+        kind.require_origin(origin)?;
         let policy = match &self.policy {
             Some(text) => KeyPolicy::parse(text),
             None => default_key_policy(broker.realm()),
@@ -169,6 +177,7 @@ impl CreateKey {
         Ok(NewKey {
             description: self.description.clone(),
             origin,
+            kind,
             policy: policy.map_err(OperationError::MalformedPolicy)?,
         })
     }
@@ -185,20 +194,4 @@ fn spec(members: &Members<'_>) -> Result<&'static str, MemberError> {
         )),
         (spec, older) => Ok(spec.or(older).unwrap_or("SYMMETRIC_DEFAULT")),
     }
-}
-
-/// `KeyUsage`, which must go with the spec and may be left out only of a symmetric encryption key.
-fn usage(spec: &str, members: &Members<'_>) -> Result<&'static str, MemberError> {
-    let usage = match members.one_of("KeyUsage", &USAGES.map(|name| (name, name)))? {
-        Some(usage) => usage,
-        None if spec == "SYMMETRIC_DEFAULT" => "ENCRYPT_DECRYPT",
-        None => {
-            return Err(MemberError::Combination(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
-            ));
-        }
-    };
-    let fits = KeySpec::from_name(spec)
-        .is_none_or(|spec| KeyUsage::from_name(usage).is_some_and(|usage| spec.usages().contains(&usage)));
-    if fits { Ok(usage) } else { Err(MemberError::Combination("KeyUsage is not compatible with KeySpec.")) }
 }

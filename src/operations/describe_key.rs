@@ -41,7 +41,7 @@ impl Operation for DescribeKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<DescribeKeyResponse, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let entry = self.key.authorized_by_any_name("kms:DescribeKey", broker, invocation, event).await?;
         Ok(DescribeKeyResponse {
             key_metadata: KeyMetadata::of(&entry, broker.realm(), invocation.now, super::members::as_date),

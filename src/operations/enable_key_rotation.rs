@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{ManagedKey, NoMembers};
+use super::managed_key::{ManagedKey, NoMembers, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -44,6 +44,7 @@ impl Operation for EnableKeyRotation {
         let entry =
             self.key.authorized_with("kms:EnableKeyRotation", particulars, broker, invocation, event).await?;
         let key = &entry.key;
+        require_rotatable(key)?;
         key.require_made_here()?;
         key.require_enabled(invocation.now)?;
         let rotation = AutomaticRotation::starting(invocation.now, self.period_days);

@@ -10,7 +10,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier, MAX_DATA_KEY_LEN};
+use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
@@ -53,7 +53,7 @@ impl Operation for GenerateDataKey {
             operation: Self::NAME,
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
-        let (identifier, entry) = self.request.key(broker, invocation, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),
@@ -126,16 +126,18 @@ impl DataKeyRequest {
         .into_value()
     }
 
-    /// The key that is named, in a state that allows its use.
+    /// The key that is named, in a state that allows its use, and fit for what `operation` does.
     pub(super) async fn key(
         &self,
+        operation: &'static str,
         broker: &Broker,
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         Ok((identifier, entry))
     }
 

@@ -11,7 +11,9 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::KeyPairKind;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, KeyMaterialId};
+use crate::keys::{
+    self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, EncryptionAlgorithm, KeyMaterialId,
+};
 use crate::policy::Permit;
 
 /// A new key pair, its private key sealed under a key of the broker and encrypted to an attested enclave
@@ -58,7 +60,8 @@ impl Operation for GenerateDataKeyPair {
                 alternative: ", or call GenerateDataKeyPairWithoutPlaintext",
             });
         }
-        let made = self.request.make("kms:GenerateDataKeyPair", broker, invocation, event).await?;
+        let made =
+            self.request.make("kms:GenerateDataKeyPair", Self::NAME, broker, invocation, event).await?;
         let envelope = keys::seal_for_recipient(&made.permit, &made.pair.private_key)?;
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: made.blob.as_bytes().to_vec(),
@@ -125,16 +128,18 @@ impl DataKeyPairRequest {
     pub(super) async fn make(
         &self,
         action: &'static str,
+        operation: &'static str,
         broker: &Broker,
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<MadeKeyPair, OperationError> {
-        broker.refuse_grant_tokens(&self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let (spec, kind) = self.spec;
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;
         let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         let attested = super::recipient::attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),

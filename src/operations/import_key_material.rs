@@ -14,8 +14,7 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::unwrap_imported;
 use crate::keys::{
-    Import, Key, KeyMaterial, KeyMaterialId, KeyState, KeyStateError, MAX_CIPHERTEXT_BLOB_LEN,
-    WrappedKeyMaterial,
+    Import, Key, KeySpec, KeyState, KeyStateError, MAX_CIPHERTEXT_BLOB_LEN, NewMaterial, WrappedKeyMaterial,
 };
 use crate::policy::Particulars;
 use crate::root_key::wrap_material;
@@ -141,15 +140,14 @@ impl ImportKeyMaterial {
     }
 
     /// What was decrypted, as material of this key.
-    fn material(&self, key: &Key, bytes: &Zeroizing<Vec<u8>>) -> Result<KeyMaterial, OperationError> {
+    fn material(&self, key: &Key, bytes: &Zeroizing<Vec<u8>>) -> Result<NewMaterial, OperationError> {
         let incorrect = |problem: String| OperationError::IncorrectKeyMaterial(problem);
-        let id = KeyMaterialId::of_imported(key.id, bytes);
-        if let Some(named) = self.key_material_id.as_deref().filter(|named| *named != id.to_string()) {
+        let material = NewMaterial::imported(key, bytes).map_err(|error| incorrect(error.to_string()))?;
+        let id = material.id().to_string();
+        if let Some(named) = self.key_material_id.as_deref().filter(|named| *named != id) {
             return Err(incorrect(format!("the key material is not {named}, which the request names")));
         }
-        KeyMaterial::from_unwrapped(id, bytes).map_err(|_| {
-            incorrect(format!("a key of spec SYMMETRIC_DEFAULT takes 32 bytes, found {}", bytes.len()))
-        })
+        Ok(material)
     }
 
     /// Among the versions that the key has: one of them again, or a new one.
@@ -165,6 +163,9 @@ impl ImportKeyMaterial {
             }
             (ImportType::New, true) => {
                 incorrect("the key has had this key material before, against NEW_KEY_MATERIAL")
+            }
+            (ImportType::New, false) if has_some && key.spec != KeySpec::SymmetricDefault => {
+                incorrect("only symmetric encryption KMS keys take further key material")
             }
             (ImportType::New, false) if has_some => Ok(wrapped.pending_rotation()),
             (ImportType::New, false) | (ImportType::Existing, true) => Ok(wrapped),

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::keys::{Import, KeyState, Realm, WrappedKeyMaterial};
+use crate::keys::{Import, KeySpec, KeyState, Realm, WrappedKeyMaterial};
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
@@ -21,10 +21,17 @@ pub struct KeyMetadata<D> {
     pub(crate) key_manager: &'static str,
     pub(crate) customer_master_key_spec: &'static str,
     pub(crate) key_spec: &'static str,
-    pub(crate) encryption_algorithms: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) encryption_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) signing_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) key_agreement_algorithms: Vec<&'static str>,
     pub(crate) multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deletion_date: Option<D>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mac_algorithms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) valid_to: Option<D>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,12 +58,18 @@ impl<D> KeyMetadata<D> {
             key_manager: "CUSTOMER",
             customer_master_key_spec: key.spec.name(),
             key_spec: key.spec.name(),
-            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            encryption_algorithms: key.encryption_algorithms(),
+            signing_algorithms: key.signing_algorithms(),
+            key_agreement_algorithms: key.key_agreement_algorithms(),
             multi_region: false,
             deletion_date: key.deletion_at.map(&date),
+            mac_algorithms: key.mac_algorithms(),
             valid_to: import.and_then(|import| import.valid_to).map(&date),
             expiration_model: import.map(Import::expiration_model),
-            current_key_material_id: current.map(|material| material.id().to_string()),
+            // KMS tells it of keys that can be rotated.
+            current_key_material_id: current
+                .filter(|_| key.spec == KeySpec::SymmetricDefault)
+                .map(|material| material.id().to_string()),
         }
     }
 }

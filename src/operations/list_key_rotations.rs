@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::ManagedKey;
+use super::managed_key::{ManagedKey, require_rotatable};
 use super::members::{MemberError, Members};
 use super::pattern::MARKER;
 use super::{Invocation, Operation};
@@ -78,6 +78,7 @@ impl Operation for ListKeyRotations {
         event: &mut AuditEvent,
     ) -> Result<ListKeyRotationsResponse, OperationError> {
         let key = &self.key.authorized("kms:ListKeyRotations", broker, invocation, event).await?.key;
+        require_rotatable(key)?;
         let mut rest =
             key.materials.iter().filter(|material| self.with_first_material || material.rotation().is_some());
         if let Some(marker) = &self.marker {

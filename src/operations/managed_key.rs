@@ -8,7 +8,7 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::keys::{Key, KeyIdentifier, KeyState, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeySpec, KeyState, KeyStateError};
 use crate::policy::Particulars;
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
@@ -99,6 +99,17 @@ impl ManagedKey {
         let access = Access { named_as: Some(&identifier), ..Access::new(action, &entry) };
         broker.authorize(&access, invocation, event).await?;
         Ok(entry)
+    }
+}
+
+/// Refuses what is about rotation for a key that has none: only a symmetric encryption key is rotated (KMS developer
+/// guide, *Rotate KMS keys*).
+pub(super) fn require_rotatable(key: &Key) -> Result<(), OperationError> {
+    match key.spec {
+        KeySpec::SymmetricDefault => Ok(()),
+        KeySpec::Hmac(_) | KeySpec::KeyPair(_) => {
+            Err(OperationError::Unsupported("only symmetric encryption KMS keys are rotated"))
+        }
     }
 }
 

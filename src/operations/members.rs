@@ -276,6 +276,11 @@ impl<'j> Members<'j> {
             .collect()
     }
 
+    /// Whether the member is there, of whatever type.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The members of a structure inside this one.
     ///
     /// # Errors
@@ -307,11 +312,6 @@ impl<'j> Members<'j> {
             other => Err(self.wrong_type(name, "a list of objects", other)),
         };
         items.iter().map(structure).collect::<Result<_, _>>().map(Some)
-    }
-
-    /// Whether a member is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
     }
 
     /// The error of a member that must be there.

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use crate::crypto::fill_random;
-use crate::keys::{Key, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, Realm};
+use tokio::task::spawn_blocking;
+
+use crate::crypto::{CryptoError, fill_random};
+use crate::keys::{Key, KeyId, KeyKind, KeyOrigin, KeyState, NewMaterial, Realm};
 use crate::policy::KeyPolicy;
-use crate::root_key::{RootKey, RootKeyError, wrap_new_material};
+use crate::root_key::{RootKey, RootKeyError, wrap_material};
 use crate::time::UnixTime;
 
 /// What a new key is to be.
@@ -15,6 +17,8 @@ pub struct NewKey {
     pub origin: KeyOrigin,
     /// Who may use it for what.
     pub policy: KeyPolicy,
+    /// What it is made of, and what it is for.
+    pub kind: KeyKind,
 }
 
 impl NewKey {
@@ -31,18 +35,25 @@ impl NewKey {
         let mut id = [0; 16];
         fill_random(&mut id)?;
         let id = KeyId::from_random_bytes(id);
-        let materials = match self.origin {
-            KeyOrigin::AwsKms => vec![wrap_new_material(root_key, id).await?],
-            KeyOrigin::External => Vec::new(),
+        let spec = self.kind.spec();
+        let (materials, public_key) = match self.origin {
+            KeyOrigin::AwsKms => {
+                // An RSA key takes long: other requests go on meanwhile.
+                let material =
+                    spawn_blocking(move || NewMaterial::generate(spec)).await.map_err(|_| CryptoError)??;
+                let wrapped = wrap_material(root_key, id, &material).await?;
+                (vec![wrapped], material.public_key().map(<[u8]>::to_vec))
+            }
+            KeyOrigin::External => (Vec::new(), None),
         };
         Ok(Key {
             id,
             arn: realm.key_arn(id),
             state: KeyState::Enabled,
-            spec: KeySpec::SymmetricDefault,
-            usage: KeyUsage::EncryptDecrypt,
+            spec,
+            usage: self.kind.usage(),
             origin: self.origin,
-            public_key: None,
+            public_key,
             description: self.description,
             created_at,
             deletion_at: None,

@@ -20,6 +20,42 @@ pub(super) const MARKER: TextPattern = TextPattern {
     matches: |text| text.chars().all(|one| ('\u{20}'..='\u{ff}').contains(&one)),
 };
 
+/// `GrantNameType`.
+pub(super) const GRANT_NAME: TextPattern = ALIAS_NAME;
+
+/// `PrincipalIdType`.
+pub(super) const PRINCIPAL_ID: TextPattern = TextPattern {
+    regex: "^[\\w+=,.@:/-]+$",
+    matches: |text| is_some_of(text, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte)),
+};
+
+/// `ServicePrincipalType`.
+pub(super) const SERVICE_PRINCIPAL: TextPattern = TextPattern {
+    regex: "^([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+$",
+    matches: |text| {
+        let is_label = |label| is_some_of(label, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        text.split('.').count() >= 3 && text.split('.').all(is_label)
+    },
+};
+
+/// `GrantConstraintSourceArnType`.
+pub(super) const SOURCE_ARN: TextPattern = TextPattern {
+    regex: "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$",
+    matches: |text| {
+        let is_of = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, service, region, account, resource] = parts.as_slice() else { return false };
+        partition.strip_prefix("aws").is_some_and(is_of)
+            && !service.is_empty()
+            && is_of(service)
+            && is_of(region)
+            && (ACCOUNT_ID.matches)(account)
+            && !resource.is_empty()
+    },
+};
+
 /// `PolicyType`.
 pub(super) const POLICY: TextPattern = TextPattern {
     regex: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
@@ -146,10 +182,27 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_what_its_regular_expression_takes() {
-        let cases: [(&TextPattern, &[&str], &[&str]); 15] = [
+        let cases: [(&TextPattern, &[&str], &[&str]); 18] = [
             (&XKS_KEY_ID, &["a-B_9."], &["", "a b", "a/b"]),
             (&ALIAS_NAME, &["alias/a:b_c-9"], &["", "a b", "ä"]),
             (&MARKER, &["", " ÿ"], &["\n", "Ā"]),
+            (&PRINCIPAL_ID, &["arn:aws:iam::1:role/a_b+=,.@-"], &["", "a b", "*"]),
+            (
+                &SERVICE_PRINCIPAL,
+                &["s3.amazonaws.com", "a.b.c-1.d"],
+                &["", "a.b", "a..c", "a.b.c.", "a_.b.c"],
+            ),
+            (
+                &SOURCE_ARN,
+                &["arn:aws:s3::111122223333:a:b", "arn:aws-cn:ec2:cn-north-1:111122223333:x"],
+                &[
+                    "arn:aws:s3::1:a",
+                    "arn:aws:s3::111122223333:",
+                    "arn:gcp:s3::111122223333:a",
+                    "arn:aws::",
+                    "x",
+                ],
+            ),
             (&POLICY, &["{\t\r\n}", "ÿ"], &["", "\u{b}", "€"]),
             (&KEY_MATERIAL_ID, &["0af9"], &["", "0A", "g"]),
             (&KEY_MATERIAL_DESCRIPTION, &["a b\u{b}c:/_.-"], &["", "a,b", "ß"]),

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::ManagedKey;
+use super::managed_key::{ManagedKey, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -43,6 +43,7 @@ impl Operation for RotateKeyOnDemand {
         event: &mut AuditEvent,
     ) -> Result<RotateKeyOnDemandResponse, OperationError> {
         let key = &self.key.authorized("kms:RotateKeyOnDemand", broker, invocation, event).await?.key;
+        require_rotatable(key)?;
         key.require_enabled(invocation.now)?;
         let rotation = Rotation { date: invocation.now, kind: RotationKind::OnDemand };
         let (is_rotated, id) = match (key.origin, key.pending_material()) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::grant::GrantOperation;
+
 /// Highest PCR index that `kms:RecipientAttestation:PCR<n>` names (KMS Developer Guide).
 pub const MAX_PCR_INDEX: u8 = 31;
 
@@ -15,7 +17,7 @@ const PRINCIPAL_TAG_PREFIX: &str = "aws:PrincipalTag/";
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 35] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 44] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
@@ -26,6 +28,15 @@ const PLAIN_KEYS: [(&str, ConditionKey); 35] = [
     ("kms:RequestAlias", ConditionKey::RequestAlias),
     ("kms:ResourceAliases", ConditionKey::ResourceAliases),
     ("kms:EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm),
+    ("kms:GrantOperations", ConditionKey::GrantOperations),
+    ("kms:GranteePrincipal", ConditionKey::GranteePrincipal),
+    ("kms:RetiringPrincipal", ConditionKey::RetiringPrincipal),
+    ("kms:GrantConstraintType", ConditionKey::GrantConstraintType),
+    ("kms:GrantIsForAWSResource", ConditionKey::GrantIsForAwsResource),
+    ("kms:SigningAlgorithm", ConditionKey::SigningAlgorithm),
+    ("kms:MessageType", ConditionKey::MessageType),
+    ("kms:MacAlgorithm", ConditionKey::MacAlgorithm),
+    ("kms:KeyAgreementAlgorithm", ConditionKey::KeyAgreementAlgorithm),
     ("aws:PrincipalArn", ConditionKey::PrincipalArn),
     ("aws:CurrentTime", ConditionKey::CurrentTime),
     ("aws:SourceIp", ConditionKey::SourceIp),
@@ -110,6 +121,24 @@ pub enum ConditionKey {
     ResourceAliases,
     /// `kms:EncryptionAlgorithm`: the algorithm of the request, such as `SYMMETRIC_DEFAULT`.
     EncryptionAlgorithm,
+    /// `kms:GrantOperations`: the operations of the grant that CreateGrant is to make; several values.
+    GrantOperations,
+    /// `kms:GranteePrincipal`: the grantee of the grant that CreateGrant is to make.
+    GranteePrincipal,
+    /// `kms:RetiringPrincipal`: the retiring principal of the grant that CreateGrant is to make.
+    RetiringPrincipal,
+    /// `kms:GrantConstraintType`: the kind of constraint of the grant that CreateGrant is to make.
+    GrantConstraintType,
+    /// `kms:GrantIsForAWSResource`: whether an AWS service makes, lists or revokes the grant; never, here.
+    GrantIsForAwsResource,
+    /// `kms:SigningAlgorithm`: what the request signs or verifies with, such as `ECDSA_SHA_256`.
+    SigningAlgorithm,
+    /// `kms:MessageType`: whether what is signed is hashed yet, `RAW` or `DIGEST`.
+    MessageType,
+    /// `kms:MacAlgorithm`: what the request makes or verifies a MAC with, such as `HMAC_SHA_256`.
+    MacAlgorithm,
+    /// `kms:KeyAgreementAlgorithm`: what the request derives a shared secret with, `ECDH`.
+    KeyAgreementAlgorithm,
     /// `aws:PrincipalArn`: the caller's ARN; the role's, for a session of a role.
     PrincipalArn,
     /// `aws:CurrentTime`: the time of the request, in whole seconds.
@@ -254,7 +283,8 @@ impl ConditionKey {
             | Self::BypassPolicyLockoutSafetyCheck
             | Self::ReEncryptOnSameKey
             | Self::PrincipalIsAwsService
-            | Self::ViaAwsService => ValueType::Bool,
+            | Self::ViaAwsService
+            | Self::GrantIsForAwsResource => ValueType::Bool,
             Self::RotationPeriodInDays | Self::ScheduleKeyDeletionPendingWindowInDays | Self::EpochTime => {
                 ValueType::Numeric
             }
@@ -270,7 +300,15 @@ impl ConditionKey {
             | Self::DataKeyPairSpec
             | Self::RequestAlias
             | Self::ResourceAliases
+            | Self::GrantOperations
+            | Self::GranteePrincipal
+            | Self::RetiringPrincipal
+            | Self::GrantConstraintType
             | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm
             | Self::CustomerMasterKeySpec
             | Self::CustomerMasterKeyUsage
             | Self::ExpirationModel
@@ -292,7 +330,9 @@ impl ConditionKey {
     /// Whether a request may hold several values, so that operators need `ForAllValues:` or `ForAnyValue:`.
     pub const fn is_multivalued(&self) -> bool {
         match self {
-            Self::EncryptionContextKeys | Self::ResourceAliases | Self::TagKeys => true,
+            Self::EncryptionContextKeys | Self::ResourceAliases | Self::TagKeys | Self::GrantOperations => {
+                true
+            }
             Self::NeverPresent(never) => never.is_multivalued,
             _ => false,
         }
@@ -312,7 +352,7 @@ impl ConditionKey {
             Self::CallerAccount | Self::PrincipalAccount | Self::ResourceAccount => {
                 (!super::caller::is_account(value)).then_some("an account of twelve digits")
             }
-            Self::PrincipalType => (!is_one_of(&super::caller::PRINCIPAL_TYPES, value, ignores_case))
+            Self::PrincipalType => (!is_one_of(super::caller::PRINCIPAL_TYPES, value, ignores_case))
                 .then_some("Account, User, AssumedRole, FederatedUser or Anonymous"),
             Self::RequestAlias | Self::ResourceAliases => {
                 let starts = if ignores_case {
@@ -322,7 +362,18 @@ impl ConditionKey {
                 };
                 (!starts).then_some("an alias name such as alias/NAME")
             }
-            Self::PrincipalArn => super::arn::segments(value).is_none().then_some("the ARN of a principal"),
+            Self::PrincipalArn | Self::GranteePrincipal | Self::RetiringPrincipal => {
+                super::arn::segments(value).is_none().then_some("the ARN of a principal")
+            }
+            Self::GrantOperations => {
+                let names = GrantOperation::ALL.iter().map(|operation| operation.name());
+                (!is_one_of(names, value, ignores_case)).then_some("an operation that a grant can have")
+            }
+            Self::GrantConstraintType => {
+                let names = ["EncryptionContextEquals", "EncryptionContextSubset"];
+                (!is_one_of(names, value, ignores_case))
+                    .then_some("EncryptionContextEquals or EncryptionContextSubset")
+            }
             Self::CurrentTime | Self::ValidTo => {
                 let canonical = crate::time::UnixTime::parse_rfc3339(value)
                     .is_ok_and(|time| crate::time::UnixTime::from_secs(time.as_secs()).to_string() == value);
@@ -340,8 +391,9 @@ impl ConditionKey {
             | Self::BypassPolicyLockoutSafetyCheck
             | Self::ReEncryptOnSameKey
             | Self::PrincipalIsAwsService
-            | Self::ViaAwsService => {
-                (!is_one_of(&["true", "false"], value, ignores_case)).then_some("true or false")
+            | Self::ViaAwsService
+            | Self::GrantIsForAwsResource => {
+                (!is_one_of(["true", "false"], value, ignores_case)).then_some("true or false")
             }
             Self::RotationPeriodInDays | Self::ScheduleKeyDeletionPendingWindowInDays | Self::EpochTime => {
                 let canonical = value.parse::<i64>().is_ok_and(|number| number.to_string() == value);
@@ -354,6 +406,10 @@ impl ConditionKey {
             | Self::KeyOrigin
             | Self::DataKeyPairSpec
             | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm
             | Self::CustomerMasterKeySpec
             | Self::CustomerMasterKeyUsage
             | Self::ExpirationModel
@@ -413,8 +469,8 @@ fn digest_form_missed_by(value: &str, lengths: &[usize], ignores_case: bool) -> 
     None
 }
 
-fn is_one_of(words: &[&str], value: &str, ignores_case: bool) -> bool {
-    words.iter().any(|word| value == *word || ignores_case && value.eq_ignore_ascii_case(word))
+fn is_one_of(words: impl IntoIterator<Item = &'static str>, value: &str, ignores_case: bool) -> bool {
+    words.into_iter().any(|word| value == word || ignores_case && value.eq_ignore_ascii_case(word))
 }
 
 fn strip_prefix_any_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {

@@ -1,20 +1,22 @@
-//! The decision: key policy and identity policies asked about one request with all its evidence.
+//! The decision: key policy, identity policies and grants asked about one request with all its evidence.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::arn;
 use super::attached::{
     AttachedPolicy, AttachedStatement, IdentityJudgement, judge_attached, reasons_of_attached,
 };
-use super::caller::Caller;
+use super::caller::{Caller, PrincipalArn};
 use super::condition_key::ConditionKey;
 use super::document::KeyPolicy;
 use super::evaluate::{
     ContextValue, ContextValues, EvaluationError, Judgement, PolicyRequest, RequestContext, StatementRef,
     judge, reasons,
 };
+use super::grant::{Grant, GrantConstraint, GrantId, GrantOperation, GrantReason, GrantTerms, RetiredAs};
 use super::particulars::{Particulars, optional_flag, optional_text};
 use crate::attestation::{AttestedRecipient, RecipientKey};
 use crate::encryption_context::EncryptionContext;
@@ -52,6 +54,10 @@ pub struct Question<'q> {
     pub encryption_algorithm: Option<&'static str>,
     /// The spec of the data key pair that is asked for.
     pub data_key_pair_spec: Option<&'q str>,
+    /// The grant that CreateGrant is to make.
+    pub new_grant: Option<&'q GrantTerms>,
+    /// What the request does with a key for something else than encryption.
+    pub algorithms: Algorithms,
     /// Where the request came from, on a transport that has addresses.
     pub source_ip: Option<IpAddr>,
     /// Whether the transport was TLS.
@@ -64,15 +70,46 @@ pub struct Question<'q> {
     pub now: UnixTime,
 }
 
-/// Proof that the policies allowed one action on one key, and to whom the answer may go.
+/// What a request does with a key for something else than encryption, by its names in the service model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Algorithms {
+    /// Such as `ECDSA_SHA_256`.
+    pub signing: Option<&'static str>,
+    /// Whether what is signed is hashed yet: `RAW`, `DIGEST`.
+    pub message_type: Option<&'static str>,
+    /// Such as `HMAC_SHA_256`.
+    pub mac: Option<&'static str>,
+    /// `ECDH`.
+    pub key_agreement: Option<&'static str>,
+}
+
+/// Grants that do not allow a request, named in its denial at most.
+const MAX_GRANT_REASONS: usize = 16;
+
+/// Proof that the policies or a grant allowed one action on one key, and to whom the answer may go.
 ///
 /// Only [`decide`] makes one, and key material cannot be used without.
 #[derive(Debug)]
 pub struct Permit {
     resource: String,
-    statement: StatementRef,
-    identity_statement: Option<AttachedStatement>,
+    allowed_by: AllowedBy,
     recipient: Option<RecipientKey>,
+}
+
+/// What allowed a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedBy {
+    /// A statement of the key's policy that names the caller.
+    Statement(StatementRef),
+    /// A statement of the key's policy, for the caller or its account, and one of the caller's policies with it.
+    Both {
+        /// Of the key's policy.
+        key: StatementRef,
+        /// Of the caller's policies.
+        identity: AttachedStatement,
+    },
+    /// A grant, where the policies neither allowed nor denied.
+    Grant(GrantId),
 }
 
 /// The policies' no. Its [`Display`](fmt::Display) is what the caller may read; the reasons are for log and audit.
@@ -90,8 +127,10 @@ pub struct Denial {
 pub enum Refusal {
     /// A statement denies.
     ExplicitDeny(Side),
-    /// No statement allows, or the question could not be answered.
+    /// No statement allows, and no grant.
     NotAllowed(Side),
+    /// The question could not be answered.
+    Failed(Side),
     /// The action is not open to callers of another account, whatever policies say.
     AnotherAccount,
 }
@@ -112,6 +151,8 @@ pub struct Policies<'p> {
     pub key: &'p KeyPolicy,
     /// Those attached to the caller.
     pub identity: &'p [AttachedPolicy],
+    /// Grants that may name the caller. What does not fit the question is passed over.
+    pub grants: &'p [Arc<Grant>],
 }
 
 /// What callers of another account may do to a key by its ARN, when both sides allow it (KMS developer guide, *Allowing
@@ -143,46 +184,56 @@ const ACROSS_ACCOUNTS: [&str; 22] = [
 
 /// Asks `policies` about one request, as IAM does for KMS: a deny on either side is final. A key policy that names the
 /// caller is enough within an account; one that names the account leaves the question to the caller's own policies; and a
-/// caller of another account needs the word of both. An account's root needs no policies of its own.
+/// caller of another account needs the word of both. An account's root needs no policies of its own. Where the policies
+/// neither allow nor deny, a grant may allow, to callers of any account.
 ///
 /// # Errors
-/// The denial, when a side that is asked does not allow, one denies, or the evaluation fails.
+/// The denial, when a side that is asked does not allow and no grant does, one denies, or the evaluation fails.
 pub fn decide(policies: &Policies<'_>, question: &Question<'_>) -> Result<Permit, Box<Denial>> {
-    question.refuse_another_account()?;
-    let request = question.request();
-    let by_key = judge(&policies.key.statements, &request)
-        .map_err(|error| question.failure(Side::Resource, &error))?;
-    let (statement, is_named) = match by_key {
-        Judgement::Denied(statement) => {
-            return Err(question.denial(Refusal::ExplicitDeny(Side::Resource), vec![denies(&statement)]));
-        }
-        Judgement::Allowed(statement) => (Some(statement), true),
-        Judgement::LeftToIdentityPolicies(statement) => (Some(statement), false),
-        Judgement::Silent => (None, false),
-    };
-    let by_identity = question.judge_identity(policies.identity)?;
-    let Some(statement) = statement else {
-        let reasons = reasons(&policies.key.statements, &request)
-            .map_err(|error| question.failure(Side::Resource, &error))?;
-        let reasons = reasons.iter().map(ToString::to_string).collect();
-        return Err(question.denial(Refusal::NotAllowed(Side::Resource), reasons));
-    };
-    let is_enough = is_named && (!question.is_from_another_account() || question.is_from_a_root());
-    let identity_statement = match by_identity {
-        _ if is_enough => None,
-        Some(statement) => Some(statement),
-        None => {
-            let left = format!("the key policy's {statement} leaves it to identity policies");
-            let mut reasons = reasons_of_attached(policies.identity, &request);
-            reasons.insert(0, left);
-            return Err(question.denial(Refusal::NotAllowed(Side::Identity), reasons));
-        }
-    };
-    Ok(Permit {
+    let permit = |allowed_by| Permit {
         resource: question.resource.to_owned(),
-        statement,
-        identity_statement,
+        allowed_by,
         recipient: question.recipient.map(|recipient| recipient.key().clone()),
+    };
+    question.refuse_another_account()?;
+    let by_key = question.judge_key(policies.key)?;
+    let by_identity = question.judge_identity(policies.identity)?;
+    let left_by = match (by_key, by_identity) {
+        (KeyJudgement::Allowed(statement), _) if !question.needs_both_sides() => {
+            return Ok(permit(AllowedBy::Statement(statement)));
+        }
+        (KeyJudgement::Allowed(key) | KeyJudgement::LeftToIdentityPolicies(key), Some(identity)) => {
+            return Ok(permit(AllowedBy::Both { key, identity }));
+        }
+        (KeyJudgement::Allowed(key) | KeyJudgement::LeftToIdentityPolicies(key), None) => Some(key),
+        (KeyJudgement::Silent, _) => None,
+    };
+    match policies.grants.iter().find(|grant| grant.allows(question)) {
+        Some(grant) => Ok(permit(AllowedBy::Grant(grant.id))),
+        None => Err(question.refusal(left_by.as_ref(), policies)),
+    }
+}
+
+/// Whether the caller may retire `grant`, and as what. That a statement allows `kms:RetireGrant` makes no difference, as
+/// in KMS; one that denies does.
+///
+/// # Errors
+/// The denial, when the grant names the caller for nothing that ends it, a statement denies, or the evaluation fails.
+pub fn decide_retirement(
+    policies: &Policies<'_>,
+    question: &Question<'_>,
+    grant: &Grant,
+) -> Result<RetiredAs, Box<Denial>> {
+    question.judge_key(policies.key)?;
+    question.judge_identity(policies.identity)?;
+    grant.retired_as(question.caller).ok_or_else(|| {
+        let reason = GrantReason {
+            grant: grant.id,
+            element: "RetiringPrincipal",
+            expected: "the retiring principal, the grantee where it may, or the issuing account".to_owned(),
+            actual: question.caller.to_string(),
+        };
+        question.denial(Refusal::NotAllowed(Side::Resource), vec![reason.to_string()])
     })
 }
 
@@ -215,20 +266,24 @@ pub fn decide_unless_denied(identity: &[AttachedPolicy], question: &Question<'_>
     question.judge_identity(identity).map(drop)
 }
 
+/// What a key's policy says, when it does not deny.
+enum KeyJudgement {
+    /// It names the caller.
+    Allowed(StatementRef),
+    /// It names the caller's account.
+    LeftToIdentityPolicies(StatementRef),
+    Silent,
+}
+
 impl Permit {
     /// The key that it was given for, as an ARN.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The statement of the key policy that allowed, the caller or its account.
-    pub fn statement(&self) -> &StatementRef {
-        &self.statement
-    }
-
-    /// The statement of the caller's policies that allowed, where they had to.
-    pub fn identity_statement(&self) -> Option<&AttachedStatement> {
-        self.identity_statement.as_ref()
+    /// What allowed.
+    pub fn allowed_by(&self) -> &AllowedBy {
+        &self.allowed_by
     }
 
     /// The attested key that the policy saw, to which the answer may be encrypted.
@@ -238,12 +293,17 @@ impl Permit {
 }
 
 impl Denial {
+    /// Whether a grant could still allow it: no statement denies, and it is something that a grant can allow.
+    pub fn leaves_room_for_a_grant(&self) -> bool {
+        matches!(self.refusal, Refusal::NotAllowed(_)) && GrantOperation::of_action(self.action).is_some()
+    }
+
     /// What kind of no it is.
     pub fn refusal(&self) -> Refusal {
         self.refusal
     }
 
-    /// For each statement why it did not allow, or which one denied. It shows what the policies ask for: not for the
+    /// For each statement and grant why it did not allow, or which one denied. It shows what the policies ask for: not for the
     /// caller.
     pub fn reasons(&self) -> &[String] {
         &self.reasons
@@ -264,10 +324,10 @@ impl fmt::Display for Denial {
             Refusal::ExplicitDeny(Side::Identity) => {
                 f.write_str("with an explicit deny in an identity-based policy")
             }
-            Refusal::NotAllowed(Side::Resource) => {
+            Refusal::NotAllowed(Side::Resource) | Refusal::Failed(Side::Resource) => {
                 write!(f, "because no resource-based policy allows the {action} action")
             }
-            Refusal::NotAllowed(Side::Identity) => {
+            Refusal::NotAllowed(Side::Identity) | Refusal::Failed(Side::Identity) => {
                 write!(f, "because no identity-based policy allows the {action} action")
             }
             Refusal::AnotherAccount => {
@@ -295,11 +355,34 @@ impl RequestContext for Question<'_> {
             ConditionKey::MultiRegion => optional_flag(self.key_spec.map(|_| false)),
             ConditionKey::ResourceTag(tag) => optional_text(self.tags.get(&**tag).map(String::as_str)),
             ConditionKey::EncryptionAlgorithm => optional_text(self.encryption_algorithm),
+            ConditionKey::SigningAlgorithm => optional_text(self.algorithms.signing),
+            ConditionKey::MessageType => optional_text(self.algorithms.message_type),
+            ConditionKey::MacAlgorithm => optional_text(self.algorithms.mac),
+            ConditionKey::KeyAgreementAlgorithm => optional_text(self.algorithms.key_agreement),
             ConditionKey::DataKeyPairSpec => optional_text(self.data_key_pair_spec),
             ConditionKey::RequestAlias => optional_text(self.request_alias),
             ConditionKey::ResourceAliases => {
                 ContextValues::texts(self.resource_aliases.iter().map(String::as_str))
             }
+            ConditionKey::GrantOperations => self
+                .new_grant
+                .map_or(ContextValues::Absent, |grant| ContextValues::texts(grant.operations.names())),
+            ConditionKey::GranteePrincipal => {
+                optional_text(self.new_grant.map(|grant| grant.grantee.as_str()))
+            }
+            ConditionKey::RetiringPrincipal => optional_text(
+                self.new_grant.and_then(|grant| grant.retiring.as_ref()).map(PrincipalArn::as_str),
+            ),
+            ConditionKey::GrantConstraintType => optional_text(
+                self.new_grant.and_then(|grant| grant.constraint.as_ref()).map(GrantConstraint::name),
+            ),
+            // Never for a service: there is none here.
+            ConditionKey::GrantIsForAwsResource => match self.action {
+                "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant" => {
+                    ContextValues::One(ContextValue::Flag(false))
+                }
+                _ => ContextValues::Absent,
+            },
             ConditionKey::CurrentTime => ContextValues::One(ContextValue::Time(self.now)),
             ConditionKey::SourceIp => match self.source_ip {
                 Some(address) => ContextValues::One(ContextValue::Address(address)),
@@ -361,6 +444,8 @@ impl<'q> Question<'q> {
             encryption_context: &NO_CONTEXT,
             encryption_algorithm: None,
             data_key_pair_spec: None,
+            new_grant: None,
+            algorithms: Algorithms::default(),
             source_ip: None,
             secure_transport: false,
             user_agent: None,
@@ -372,6 +457,41 @@ impl<'q> Question<'q> {
     fn request(&self) -> PolicyRequest<'_> {
         let Self { caller, action, resource, .. } = *self;
         PolicyRequest { caller, action, resource, context: self }
+    }
+
+    /// What the key's policy says, unless it denies.
+    fn judge_key(&self, policy: &KeyPolicy) -> Result<KeyJudgement, Box<Denial>> {
+        match judge(&policy.statements, &self.request()) {
+            Ok(Judgement::Allowed(statement)) => Ok(KeyJudgement::Allowed(statement)),
+            Ok(Judgement::LeftToIdentityPolicies(statement)) => {
+                Ok(KeyJudgement::LeftToIdentityPolicies(statement))
+            }
+            Ok(Judgement::Silent) => Ok(KeyJudgement::Silent),
+            Ok(Judgement::Denied(statement)) => {
+                Err(self.denial(Refusal::ExplicitDeny(Side::Resource), vec![denies(&statement)]))
+            }
+            Err(error) => Err(self.failure(Side::Resource, &error)),
+        }
+    }
+
+    /// The denial of what neither the policies nor a grant allow; `left_by` is the statement of the key's policy that leaves
+    /// it to identity policies.
+    fn refusal(&self, left_by: Option<&StatementRef>, policies: &Policies<'_>) -> Box<Denial> {
+        let request = self.request();
+        let (side, mut words) = match left_by {
+            Some(statement) => {
+                let mut words = reasons_of_attached(policies.identity, &request);
+                words.insert(0, format!("the key policy's {statement} leaves it to identity policies"));
+                (Side::Identity, words)
+            }
+            None => match reasons(&policies.key.statements, &request) {
+                Ok(reasons) => (Side::Resource, reasons.iter().map(ToString::to_string).collect()),
+                Err(error) => return self.failure(Side::Resource, &error),
+            },
+        };
+        let grants = policies.grants.iter().take(MAX_GRANT_REASONS);
+        words.extend(grants.filter_map(|grant| grant.reason(self)).map(|reason| reason.to_string()));
+        self.denial(Refusal::NotAllowed(side), words)
     }
 
     /// The statement of the caller's policies that allows, if one does and none denies.
@@ -398,8 +518,13 @@ impl<'q> Question<'q> {
         self.caller.account().is_some_and(|account| account != self.resource_account)
     }
 
+    /// Whether a key policy that names the caller is not enough.
+    fn needs_both_sides(&self) -> bool {
+        self.is_from_another_account() && !self.is_from_a_root()
+    }
+
     fn is_from_a_root(&self) -> bool {
-        self.caller.arn().is_some_and(super::caller::PrincipalArn::is_account_root)
+        self.caller.arn().is_some_and(PrincipalArn::is_account_root)
     }
 
     fn denial(&self, refusal: Refusal, reasons: Vec<String>) -> Box<Denial> {
@@ -413,7 +538,7 @@ impl<'q> Question<'q> {
     }
 
     fn failure(&self, side: Side, error: &EvaluationError) -> Box<Denial> {
-        self.denial(Refusal::NotAllowed(side), vec![format!("the evaluation failed: {error}")])
+        self.denial(Refusal::Failed(side), vec![format!("the evaluation failed: {error}")])
     }
 
     fn pcr(&self, index: u8) -> ContextValues<'_> {

@@ -65,6 +65,7 @@ mod decide;
 mod document;
 mod error;
 mod evaluate;
+mod grant;
 mod json;
 mod operand;
 mod operator;
@@ -79,7 +80,8 @@ pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyN
 pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, NeverPresent, ValueType};
 pub use decide::{
-    Denial, Permit, Policies, Question, Refusal, Side, decide, decide_by_identity, decide_unless_denied,
+    Algorithms, AllowedBy, Denial, Permit, Policies, Question, Refusal, Side, decide, decide_by_identity,
+    decide_retirement, decide_unless_denied,
 };
 pub use document::{
     IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES,
@@ -88,6 +90,10 @@ pub use error::{PolicyError, Problem};
 pub use evaluate::{
     ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
     Verdict,
+};
+pub use grant::{
+    Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
+    InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
 };
 pub use particulars::Particulars;
 pub use pattern::Pattern;

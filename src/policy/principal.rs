@@ -107,7 +107,7 @@ impl Principal {
                 if arn.is_account_root() { Reach::Caller } else { Reach::Account }
             }
             (Self::Arn(principal), Caller::Principal { arn }) => {
-                if arn.as_str() == principal.as_str() || arn.is_session_of(principal) {
+                if principal.covers(arn) {
                     Reach::Caller
                 } else if arn.is_in_account_of(principal) {
                     Reach::Account

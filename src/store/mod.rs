@@ -17,7 +17,9 @@ use crate::keys::{
     AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
     WrappedKeyMaterial,
 };
-use crate::policy::{AttachedPolicy, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName};
+use crate::policy::{
+    AttachedPolicy, Grant, GrantId, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName, PrincipalArn,
+};
 use crate::time::UnixTime;
 
 /// A key together with the aliases that name it.
@@ -49,7 +51,14 @@ pub struct AliasEntry {
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
 pub trait Store:
-    KeyStore + KeyMaterialStore + KeyUsageStore + AliasStore + CredentialStore + IdentityPolicyStore + TagStore
+    KeyStore
+    + KeyMaterialStore
+    + KeyUsageStore
+    + AliasStore
+    + TagStore
+    + CredentialStore
+    + IdentityPolicyStore
+    + GrantStore
 {
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
@@ -96,7 +105,7 @@ pub trait KeyStore: Send + Sync {
     /// Up to 1,000 keys whose time has come by `now`.
     async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
 
-    /// Destroys a key whose time has come by `now`, its material and its aliases. Yields false where its deletion was
+    /// Destroys a key whose time has come by `now`, its material, its aliases and its grants. Yields false where its deletion was
     /// cancelled meanwhile. The file keeps no copy of what is destroyed; backups of it may.
     async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError>;
 }
@@ -226,6 +235,41 @@ pub trait IdentityPolicyStore: Send + Sync {
     async fn identity_policies(&self, holder: &PolicyHolder) -> Result<Arc<[AttachedPolicy]>, StoreError>;
 }
 
+/// Permissions on keys beside their policies.
+#[async_trait]
+pub trait GrantStore: Send + Sync {
+    /// Adds a grant on a key and yields its id; or, where the key has a grant of the same name, terms and issuing account
+    /// already, adds nothing and yields that one's.
+    async fn insert_grant(&self, key: KeyId, grant: &Grant) -> Result<GrantId, StoreError>;
+
+    /// The grant with this id.
+    async fn find_grant(&self, id: &GrantId) -> Result<Option<Arc<Grant>>, StoreError>;
+
+    /// Every grant on a key whose grantee covers `caller`.
+    async fn grants_to(&self, key: KeyId, caller: &PrincipalArn) -> Result<Arc<[Arc<Grant>]>, StoreError>;
+
+    /// Up to `limit` grants on a key in order of their ids, behind the grant `after`; those to exactly `grantee`, or all.
+    async fn list_grants(
+        &self,
+        key: KeyId,
+        grantee: Option<&PrincipalArn>,
+        after: Option<&GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError>;
+
+    /// Up to `limit` grants on any key that have exactly this retiring principal, in order of their ids, behind the grant
+    /// `after`.
+    async fn list_retirable_grants(
+        &self,
+        retiring: &PrincipalArn,
+        after: Option<&GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError>;
+
+    /// Takes a grant away. Yields false where it is not there.
+    async fn delete_grant(&self, id: &GrantId) -> Result<bool, StoreError>;
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -266,4 +310,10 @@ pub enum StoreError {
     /// No further policy can be attached.
     #[error("{0} has {MAX_ATTACHED_POLICIES} policies, the most that there can be")]
     TooManyPolicies(PolicyHolder),
+    /// A key has as many grants as it can have.
+    #[error("the key has {limit} grants, the most that are possible")]
+    TooManyGrants {
+        /// The most that are possible.
+        limit: u32,
+    },
 }

@@ -34,7 +34,7 @@ async fn a_key_is_made_and_used_by_its_maker() {
     assert_eq!(
         record["requestParameters"],
         json!({
-            "keySpec": "SYMMETRIC_DEFAULT", "keyUsage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "description": "",
+            "keySpec": "SYMMETRIC_DEFAULT", "origin": "AWS_KMS", "description": "",
             "bypassPolicyLockoutSafetyCheck": false, "multiRegion": false,
         })
     );
@@ -196,11 +196,11 @@ async fn what_there_is_not_is_refused_by_name() {
         ),
         (
             json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
-            "UnsupportedOperationException: this broker has no keys of",
+            "UnsupportedOperationException: this broker has no SM2, ML-DSA",
         ),
         (
             json!({"KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY"}),
-            "UnsupportedOperationException: this broker has no keys of",
+            "UnsupportedOperationException: this broker has no SM2, ML-DSA",
         ),
         (
             json!({"KeySpec": "AES_256"}),
@@ -215,7 +215,10 @@ async fn what_there_is_not_is_refused_by_name() {
             "ValidationException: You cannot specify KeySpec and",
         ),
         (json!({"KeySpec": "RSA_2048"}), "ValidationException: You must specify a KeyUsage value"),
-        (json!({"KeyUsage": "SIGN_VERIFY"}), "ValidationException: KeyUsage is not compatible with KeySpec."),
+        (
+            json!({"KeyUsage": "SIGN_VERIFY"}),
+            "ValidationException: KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT",
+        ),
         (
             json!({"KeyUsage": "SIGN"}),
             "ValidationException: 1 validation error detected: Value 'SIGN' at 'KeyUsage'",

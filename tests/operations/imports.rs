@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded as _};
-use nitro_key_broker::keys::{KeyIdentifier, KeyOrigin};
+use nitro_key_broker::keys::{KeyIdentifier, KeyKind, KeyOrigin, KeySpec, KeyUsage};
 use nitro_key_broker::operations::NewKey;
 use nitro_key_broker::store::KeyStore as _;
 use nitro_key_broker::time::UnixTime;
@@ -13,7 +13,7 @@ use rsa::pkcs8::DecodePublicKey as _;
 use serde_json::{Value, json};
 use sha2::digest::{Digest, FixedOutputReset};
 
-use super::{Stage, changed, decode, encode};
+use super::{Stage, changed, decode, encode, openssl};
 use crate::broker::{NOW, TestKey, open_policy, parse_policy};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -21,11 +21,16 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl Stage {
     /// Makes the stage's key one without material.
     async fn set_without_material() -> Self {
+        Self::set_without_material_of(KeyKind::SYMMETRIC).await
+    }
+
+    async fn set_without_material_of(kind: KeyKind) -> Self {
         let mut stage = Self::set().await;
         let new_key = NewKey {
             description: String::new(),
             origin: KeyOrigin::External,
             policy: parse_policy(&open_policy()),
+            kind,
         };
         let key = new_key.make(stage.broker.realm(), stage.broker.root_key(), NOW).await.unwrap();
         stage.broker.store().insert_key(&key).await.unwrap();
@@ -264,4 +269,31 @@ async fn what_does_not_belong_together_is_refused() {
     let rotation = json!({"KeyId": external});
     let refusal = stage.client.call("EnableKeyRotation", &rotation).await.refusal();
     assert!(refusal.starts_with("400 UnsupportedOperationException: "), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_hmac_key_makes_the_macs_of_its_owner() {
+    let spec = KeySpec::from_name("HMAC_224").unwrap();
+    let kind = KeyKind::new(spec, Some(KeyUsage::GenerateVerifyMac)).unwrap();
+    let mut stage = Stage::set_without_material_of(kind).await;
+    let mac = json!({"KeyId": stage.key.arn, "Message": encode(b"message"), "MacAlgorithm": "HMAC_SHA_224"});
+    let refusal = stage.client.call("GenerateMac", &mac).await.refusal();
+    assert_eq!(refusal, format!("400 KMSInvalidStateException: {} is pending import.", stage.key.arn));
+
+    let material: [u8; 28] = rand::random();
+    for length in [27, 29, 32] {
+        let refusal = stage.import(&vec![7; length], json!({})).await.refusal();
+        let problem = format!("a key of spec HMAC_224 takes 28 bytes, found {length}");
+        assert!(refusal.ends_with(&problem), "{refusal}");
+    }
+    stage.import(&material, json!({})).await.members();
+    let made = stage.client.call("GenerateMac", &mac).await.members();
+    let hexkey = format!("hexkey:{}", hex::encode(material));
+    let arguments = ["mac", "-digest", "SHA224", "-macopt", &hexkey, "-binary", "-in", "{message}", "HMAC"];
+    assert_eq!(decode(&made["Mac"]), openssl::output(&[("message", b"message")], &arguments));
+
+    // It is not rotated, so it takes no other material, only the same again.
+    stage.import(&material, json!({})).await.members();
+    let refusal = stage.import(&[7; 28], json!({"ImportType": "NEW_KEY_MATERIAL"})).await.refusal();
+    assert!(refusal.ends_with("only symmetric encryption KMS keys take further key material"), "{refusal}");
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
-use nitro_key_broker::policy::{Denial, Particulars, Permit, Policies, Question, Refusal, Side, decide};
+use nitro_key_broker::policy::{
+    Algorithms, AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Particulars, Permit,
+    Policies, Question, Refusal, Side, decide,
+};
 
 use super::*;
 
@@ -16,6 +19,16 @@ fn recipient() -> AttestedRecipient {
     attestation::verify(document, &TrustAnchors::aws().unwrap(), now(), &Requirements::default())
         .and_then(attestation::VerifiedEvidence::into_recipient)
         .unwrap()
+}
+
+/// What the request would make, were it a CreateGrant.
+fn new_grant() -> GrantTerms {
+    GrantTerms {
+        grantee: PrincipalArn::parse("arn:aws:iam::111122223333:role/worker").unwrap(),
+        retiring: Some(PrincipalArn::parse("arn:aws:iam::111122223333:user/bob").unwrap()),
+        operations: [GrantOperation::Sign, GrantOperation::Decrypt].into_iter().collect(),
+        constraint: Some(GrantConstraint::EncryptionContextSubset(EncryptionContext::EMPTY)),
+    }
 }
 
 fn now() -> UnixTime {
@@ -57,13 +70,20 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         encryption_context: &encryption_context,
         encryption_algorithm: Some("RSAES_OAEP_SHA_256"),
         data_key_pair_spec: Some("ECC_NIST_P256"),
+        new_grant: Some(&new_grant()),
+        algorithms: Algorithms {
+            signing: Some("ECDSA_SHA_256"),
+            message_type: Some("DIGEST"),
+            mac: Some("HMAC_SHA_384"),
+            key_agreement: Some("ECDH"),
+        },
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
         user_agent: Some("aws-cli/1.0"),
         region: "eu-central-1",
         now: now(),
     };
-    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), identity: &[] }, &question)
+    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), identity: &[], grants: &[] }, &question)
 }
 
 #[test]
@@ -72,7 +92,8 @@ fn a_permit_names_key_statement_and_the_attested_recipient() {
     let policy = document(&[statement("Allow", r#""Sid":"Everyone","#)]);
     let permit = decide_for(&policy, Some(&recipient)).unwrap();
     assert_eq!(permit.resource(), KEY_ARN);
-    assert_eq!(permit.statement(), &StatementRef { index: 0, sid: Some(Arc::from("Everyone")) });
+    let statement = StatementRef { index: 0, sid: Some(Arc::from("Everyone")) };
+    assert_eq!(permit.allowed_by(), &AllowedBy::Statement(statement));
     assert_eq!(permit.recipient().unwrap().spki_sha256(), recipient.key().spki_sha256());
     assert!(decide_for(&policy, None).unwrap().recipient().is_none());
 }
@@ -93,8 +114,16 @@ fn every_condition_key_sees_the_question() {
         ("StringEquals", "kms:KeyOrigin", r#""EXTERNAL""#.to_owned()),
         ("StringEquals", "kms:DataKeyPairSpec", r#""ECC_NIST_P256""#.to_owned()),
         ("StringEquals", "kms:EncryptionAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:SigningAlgorithm", r#""ECDSA_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:MessageType", r#""DIGEST""#.to_owned()),
+        ("StringEquals", "kms:MacAlgorithm", r#""HMAC_SHA_384""#.to_owned()),
+        ("StringEquals", "kms:KeyAgreementAlgorithm", r#""ECDH""#.to_owned()),
         ("StringEquals", "kms:RequestAlias", r#""alias/app""#.to_owned()),
         ("ForAllValues:StringEquals", "kms:ResourceAliases", r#"["alias/app","alias/old"]"#.to_owned()),
+        ("ForAllValues:StringEquals", "kms:GrantOperations", r#"["Decrypt","Sign"]"#.to_owned()),
+        ("StringEquals", "kms:GranteePrincipal", r#""arn:aws:iam::111122223333:role/worker""#.to_owned()),
+        ("StringLike", "kms:RetiringPrincipal", r#""*:user/bob""#.to_owned()),
+        ("StringEquals", "kms:GrantConstraintType", r#""EncryptionContextSubset""#.to_owned()),
         ("ArnEquals", "aws:PrincipalArn", r#""arn:aws:iam::111122223333:user/alice""#.to_owned()),
         ("DateEquals", "aws:CurrentTime", r#""2025-01-06T16:07:10Z""#.to_owned()),
         ("IpAddress", "aws:SourceIp", r#""203.0.113.9""#.to_owned()),

@@ -1,8 +1,9 @@
 //! Identity policies: their language, and what they and key policies decide together.
 
 use nitro_key_broker::policy::{
-    AttachedPolicy, Denial, MAX_IDENTITY_POLICY_BYTES, MAX_IDENTITY_POLICY_CHARACTERS, Permit, Policies,
-    PolicyName, Question, Refusal, Side, decide, decide_by_identity, decide_unless_denied,
+    AllowedBy, AttachedPolicy, Denial, Grant, GrantId, GrantOperation, GrantTerms, MAX_IDENTITY_POLICY_BYTES,
+    MAX_IDENTITY_POLICY_CHARACTERS, Permit, Policies, PolicyName, Question, Refusal, Side, decide,
+    decide_by_identity, decide_unless_denied,
 };
 
 use super::*;
@@ -38,7 +39,8 @@ fn both(
     action: &'static str,
 ) -> Result<Permit, Box<Denial>> {
     let question = Question::new(caller, action, KEY_ARN, UnixTime::from_secs(0));
-    let policies = Policies { key: &KeyPolicy::parse(key).unwrap(), identity: &attached(identity) };
+    let policies =
+        Policies { key: &KeyPolicy::parse(key).unwrap(), identity: &attached(identity), grants: &[] };
     decide(&policies, &question)
 }
 
@@ -108,8 +110,9 @@ fn what_the_two_sides_decide_together() {
         let named: Vec<(&str, &str)> = ["one", "two"].into_iter().zip(identity.iter().copied()).collect();
         let caller = if *caller == "anonymous" { Caller::Anonymous } else { principal(caller) };
         let decided = both(key, &named, &caller, "kms:Decrypt");
-        let found =
-            decided.map(|permit| permit.identity_statement().is_some()).map_err(|denial| denial.refusal());
+        let found = decided
+            .map(|permit| matches!(permit.allowed_by(), AllowedBy::Both { .. }))
+            .map_err(|denial| denial.refusal());
         assert_eq!(found, *expected, "{caller}\n{key}\n{identity:?}");
     }
 
@@ -136,8 +139,8 @@ fn a_direct_allow_is_found_behind_one_of_the_account() {
         ),
     ]);
     let permit = both(&key, &[], &principal(ALICE), "kms:Decrypt").unwrap();
-    assert_eq!(permit.statement(), &StatementRef { index: 1, sid: Some(Arc::from("A")) });
-    assert_eq!(permit.identity_statement(), None);
+    let statement = StatementRef { index: 1, sid: Some(Arc::from("A")) };
+    assert_eq!(permit.allowed_by(), &AllowedBy::Statement(statement));
 }
 
 #[test]
@@ -176,8 +179,52 @@ fn denials_have_the_words_of_kms_and_reasons_of_both_sides() {
 
     let permit =
         both(&account, &[("yes", &says("Allow", r#""kms:*""#, "*"))], &principal(ALICE), "kms:Decrypt");
-    let allowed_by = permit.unwrap().identity_statement().unwrap().to_string();
-    assert_eq!(allowed_by, "policy \"yes\" Statement[0]");
+    let permit = permit.unwrap();
+    let AllowedBy::Both { key, identity } = permit.allowed_by() else { panic!("{permit:?}") };
+    assert_eq!(
+        (key.to_string(), identity.to_string()),
+        ("Statement[0]".to_owned(), "policy \"yes\" Statement[0]".to_owned())
+    );
+}
+
+/// A grant takes the place of both sides' word, and of no side's deny.
+#[test]
+fn a_grant_is_enough_for_whoever_no_policy_denies() {
+    let deny = says("Deny", r#""kms:Decrypt""#, "*");
+    let silent = key_policy("Allow", r#"{"AWS":"arn:aws:iam::111122223333:user/bob"}"#);
+    let everyone = key_policy("Allow", r#""*""#);
+    for grantee in [ALICE, STRANGER] {
+        let caller = principal(grantee);
+        let grant = Arc::new(Grant {
+            id: GrantId::from_bytes([7; 32]),
+            resource: KEY_ARN.into(),
+            name: None,
+            terms: GrantTerms {
+                grantee: PrincipalArn::parse(grantee).unwrap(),
+                retiring: None,
+                operations: [GrantOperation::Decrypt].into_iter().collect(),
+                constraint: None,
+            },
+            issuing_account: "111122223333".into(),
+            created_at: UnixTime::from_secs(0),
+        });
+        let decide = |key: &str, identity: &[(&str, &str)], action| {
+            let (key, identity) = (KeyPolicy::parse(key).unwrap(), attached(identity));
+            let policies = Policies { key: &key, identity: &identity, grants: &[Arc::clone(&grant)] };
+            let permit = decide(&policies, &Question::new(&caller, action, KEY_ARN, UnixTime::from_secs(0)));
+            permit.map(|permit| permit.allowed_by().clone()).map_err(|denial| denial.refusal())
+        };
+        assert_eq!(decide(&silent, &[], "kms:Decrypt"), Ok(AllowedBy::Grant(grant.id)));
+        let denied = Err(Refusal::ExplicitDeny(Side::Identity));
+        assert_eq!(decide(&silent, &[("deny", &deny)], "kms:Decrypt"), denied);
+        assert_eq!(decide(&everyone, &[("deny", &deny)], "kms:Decrypt"), denied);
+        assert_eq!(decide(&silent, &[], "kms:Encrypt"), Err(Refusal::NotAllowed(Side::Resource)));
+        if grantee == STRANGER {
+            assert_eq!(decide(&everyone, &[], "kms:Decrypt"), Ok(AllowedBy::Grant(grant.id)));
+            assert_eq!(decide(&everyone, &[], "kms:Encrypt"), Err(Refusal::NotAllowed(Side::Identity)));
+            assert_eq!(decide(&everyone, &[], "kms:DisableKey"), Err(Refusal::AnotherAccount));
+        }
+    }
 }
 
 #[test]

@@ -29,11 +29,19 @@ impl Describe {
         }
         let ListedKey { metadata, aliases, tags } = listed;
         let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let algorithms = [
+            metadata.encryption_algorithms,
+            metadata.signing_algorithms,
+            metadata.key_agreement_algorithms,
+            metadata.mac_algorithms,
+        ]
+        .concat();
         let rows = [
             ("ARN", metadata.arn),
             ("State", metadata.key_state.to_owned()),
             ("Created", metadata.creation_date),
             ("Spec", format!("{}, {}", metadata.key_spec, metadata.key_usage)),
+            ("Algorithms", algorithms.join(", ")),
             ("Aliases", aliases.join(", ")),
             ("Tags", tags.join(", ")),
             ("Description", metadata.description.escape_debug().to_string()),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::row::{credential, ms};
-use super::{SqliteStore, remember, while_doing};
+use super::{Cache, Looked, SqliteStore, remember, while_doing};
 use crate::store::{Credential, CredentialStore, StoreError};
 
 #[async_trait]
@@ -37,18 +37,11 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError> {
-        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
-        let mut observer = self.observer.lock().await;
-        // Whoever held the observer meanwhile looked for this reader, too.
-        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
-        let data_version = self.refresh_cache(&mut observer).await?;
-        if let Some(found) = self.with_cache(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
+        let look = |cache: &Cache| cache.credentials.get(access_key_id).cloned();
+        let (mut observer, data_version) = match self.look(look).await? {
+            Looked::Found(found) => return Ok(Some(found)),
+            Looked::Absent { observer, data_version } => (observer, data_version),
+        };
         let row = sqlx::query("SELECT * FROM credentials WHERE access_key_id = ?")
             .bind(access_key_id)
             .fetch_optional(&mut **observer)

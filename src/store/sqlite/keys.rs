@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use super::key_materials::insert_material;
 use super::row::{automatic_rotation, column, ms, optional_time_column, time_column, wrapped_material};
 use super::tags::insert_tags;
-use super::{SqliteStore, corrupt, remember, while_doing};
+use super::{Looked, SqliteStore, corrupt, while_doing};
 use crate::keys::{Key, KeyId, KeyIdentifier, KeyOrigin, KeySpec, KeyState, KeyUsage};
 use crate::policy::KeyPolicy;
 use crate::store::{KeyEntry, KeyStore, StoreError};
@@ -18,24 +18,16 @@ use crate::time::UnixTime;
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
-        let mut observer = self.observer.lock().await;
-        // Whoever held the observer meanwhile looked for this reader, too.
-        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
-        let data_version = self.refresh_cache(&mut observer).await?;
-        if let Some(found) = self.with_cache(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
+        let (mut observer, data_version) = match self.look(|cache| cache.key(identifier)).await? {
+            Looked::Found(found) => return Ok(Some(found)),
+            Looked::Absent { observer, data_version } => (observer, data_version),
+        };
         let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
             return Ok(None);
         };
         self.with_cache(|cache| {
             if cache.data_version == data_version {
-                remember(&mut cache.keys, identifier.clone(), Arc::clone(&found));
+                cache.remember_key(identifier, &found);
             }
         });
         Ok(Some(found))
@@ -178,6 +170,7 @@ impl KeyStore for SqliteStore {
         }
         for delete in [
             "DELETE FROM aliases WHERE key_id = ?",
+            "DELETE FROM grants WHERE key_id = ?",
             "DELETE FROM key_materials WHERE key_id = ?",
             "DELETE FROM key_usages WHERE key_id = ?",
             "DELETE FROM tags WHERE key_id = ?",

@@ -1,5 +1,6 @@
 mod aliases;
 mod credentials;
+mod grants;
 mod identity_policies;
 mod key_materials;
 mod key_usages;
@@ -23,15 +24,19 @@ use sqlx::{Sqlite, SqlitePool};
 
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{KeyId, KeyIdentifier, Realm};
-use crate::policy::{AttachedPolicy, PolicyHolder};
+use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
+use crate::policy::{AttachedPolicy, Grant, GrantId, MAX_GRANTS_PER_KEY, PolicyHolder};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys, credentials or principals remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, aliases, credentials, principals, grants or lists of grants remembered at most, all dropped when there would be
+/// more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
+
+/// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
+const MAX_CACHED_IN_LISTS: usize = MAX_GRANTS_PER_KEY as usize;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
 /// a change finds it in force, also in another process: a read that still misses it began before it was reported.
@@ -54,9 +59,33 @@ struct Cache {
     data_version: i64,
     /// When the last look for changes began.
     looked_at: Option<Instant>,
-    keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
+    keys: HashMap<KeyId, Arc<KeyEntry>>,
+    aliases: HashMap<AliasName, KeyId>,
     credentials: HashMap<String, Arc<Credential>>,
     identity_policies: HashMap<PolicyHolder, Arc<[AttachedPolicy]>>,
+    grants: HashMap<GrantId, Arc<Grant>>,
+    grants_to: GrantsTo,
+}
+
+/// The caller by its ARN.
+type KeyAndCaller = (KeyId, Box<str>);
+
+/// The grants on a key that name a caller, also when there are none.
+#[derive(Default)]
+struct GrantsTo {
+    lists: HashMap<KeyAndCaller, Arc<[Arc<Grant>]>>,
+    /// Grants in all lists.
+    grants: usize,
+}
+
+/// What a look into the cache comes to.
+enum Looked<'s, T> {
+    Found(T),
+    /// It is to be read from the file, and belongs to this version of it.
+    Absent {
+        observer: tokio::sync::MutexGuard<'s, PoolConnection<Sqlite>>,
+        data_version: i64,
+    },
 }
 
 impl SqliteStore {
@@ -131,6 +160,23 @@ impl SqliteStore {
         })
     }
 
+    /// What `look` finds in the cache once that is current, or else the right to read it from the file.
+    async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let mut observer = self.observer.lock().await;
+        // Whoever held the observer meanwhile looked for this reader, too.
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let data_version = self.refresh_cache(&mut observer).await?;
+        Ok(match self.with_cache(|cache| look(cache)) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Absent { observer, data_version },
+        })
+    }
+
     /// Lets every reader come to look for changes again.
     async fn let_readers_notice(&self) {
         self.with_cache(|cache| cache.looked_at = None);
@@ -171,6 +217,39 @@ impl SqliteStore {
     fn with_cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
         // A panic while the lock is held leaves at worst an entry out.
         look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Cache {
+    fn key(&self, identifier: &KeyIdentifier) -> Option<Arc<KeyEntry>> {
+        let id = match identifier {
+            KeyIdentifier::Key(id) => id,
+            KeyIdentifier::Alias(name) => self.aliases.get(name)?,
+        };
+        self.keys.get(id).cloned()
+    }
+
+    fn remember_key(&mut self, identifier: &KeyIdentifier, entry: &Arc<KeyEntry>) {
+        if let KeyIdentifier::Alias(name) = identifier {
+            remember(&mut self.aliases, name.clone(), entry.key.id);
+        }
+        remember(&mut self.keys, entry.key.id, Arc::clone(entry));
+    }
+}
+
+impl GrantsTo {
+    fn get(&self, name: &KeyAndCaller) -> Option<Arc<[Arc<Grant>]>> {
+        self.lists.get(name).cloned()
+    }
+
+    fn remember(&mut self, name: KeyAndCaller, list: Arc<[Arc<Grant>]>) {
+        if self.lists.len() >= MAX_CACHED || self.grants + list.len() > MAX_CACHED_IN_LISTS {
+            *self = Self::default();
+        }
+        self.grants += list.len();
+        if let Some(before) = self.lists.insert(name, list) {
+            self.grants -= before.len();
+        }
     }
 }
 
@@ -221,4 +300,47 @@ fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy
 
 fn corrupt(what: &'static str, problem: impl ToString) -> StoreError {
     StoreError::Corrupt { what, problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::encryption_context::EncryptionContext;
+    use crate::policy::{GrantConstraint, GrantOperation, GrantTerms, PrincipalArn};
+    use crate::time::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_grants_are_bounded_by_the_grants_in_them() {
+        let grant = Arc::new(Grant {
+            id: GrantId::from_bytes([7; 32]),
+            resource: "key".into(),
+            name: None,
+            terms: GrantTerms {
+                grantee: PrincipalArn::parse("arn:aws:iam::111122223333:user/alice").unwrap(),
+                retiring: None,
+                operations: [GrantOperation::Decrypt].into_iter().collect(),
+                constraint: Some(GrantConstraint::EncryptionContextEquals(EncryptionContext::EMPTY)),
+            },
+            issuing_account: "111122223333".into(),
+            created_at: UnixTime::from_secs(0),
+        });
+        let name = |caller: usize| (KeyId::from_bytes([1; 16]), Box::from(caller.to_string()));
+        let mut lists = GrantsTo::default();
+        for caller in 0..10 {
+            lists.remember(name(caller), vec![Arc::clone(&grant); 20_000].into());
+            assert!(lists.grants <= MAX_CACHED_IN_LISTS, "{} grants", lists.grants);
+            assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+            assert_eq!(lists.get(&name(caller)).unwrap().len(), 20_000);
+        }
+        // The same list again takes the place of the one before.
+        for _ in 0..10 {
+            lists.remember(name(9), vec![Arc::clone(&grant); 10].into());
+        }
+        assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+        for caller in 100..100 + 2 * MAX_CACHED {
+            lists.remember(name(caller), Arc::default());
+        }
+        assert!(lists.lists.len() <= MAX_CACHED);
+    }
 }
