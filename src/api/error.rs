@@ -131,9 +131,10 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
-                "LimitExceededException"
-            }
+            OperationError::TooManyRotations { .. }
+            | OperationError::TooManyGrants { .. }
+            | OperationError::TooManyTags => "LimitExceededException",
+            OperationError::Tag(_) => "TagException",
             OperationError::Unsupported(_)
             | OperationError::Origin(_)
             | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",

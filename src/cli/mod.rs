@@ -14,6 +14,7 @@ mod key;
 mod logging;
 mod output;
 mod policy;
+mod principal;
 mod serve;
 mod verify;
 
@@ -57,6 +58,8 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
+    #[command(subcommand)]
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -99,6 +102,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,
             Command::Policy(command) => command.run(&data_dir).await,
+            Command::Principal(command) => command.run(&data_dir).await,
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -30,7 +30,7 @@ pub use asymmetric::{
 pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
 pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
 pub use data_key_pair::{DATA_KEY_PAIR_SPECS, DataKeyPair};
-pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, OriginError};
+pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, MAX_TAGS, OriginError};
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };

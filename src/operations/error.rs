@@ -157,6 +157,12 @@ pub enum OperationError {
     /// The key's material comes from elsewhere than the operation takes it.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// Tags that are none.
+    #[error(transparent)]
+    Tag(#[from] super::tags::TagError),
+    /// A key would have more tags than it can.
+    #[error("a key has at most {} tags", crate::keys::MAX_TAGS)]
+    TooManyTags,
     /// Something that this broker does not have.
     #[error("{0}")]
     Unsupported(&'static str),

@@ -57,6 +57,11 @@ fn boto3_uses_asymmetric_and_hmac_keys() {
 }
 
 #[test]
+fn boto3_lives_by_identity_policies() {
+    run_python("boto3_identity", Transport::Tls);
+}
+
+#[test]
 fn boto3_meets_modelled_exceptions() {
     run_python("boto3_refusals", Transport::Tls);
 }
