@@ -36,6 +36,7 @@ pub mod config;
 pub mod cose;
 pub mod crypto;
 pub mod encryption_context;
+pub mod forward;
 pub mod json;
 pub mod keys;
 pub mod operations;

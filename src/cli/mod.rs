@@ -8,6 +8,7 @@ mod credential;
 mod data_dir;
 mod document;
 mod error;
+mod forward;
 mod init;
 mod inspect;
 mod key;
@@ -50,6 +51,7 @@ struct Cli {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Forward(forward::Forward),
     #[command(subcommand)]
     Key(key::KeyCommand),
     #[command(subcommand)]
@@ -96,6 +98,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         match command {
             Command::Init(command) => command.run(&data_dir).await,
             Command::Serve(command) => command.run(&data_dir).await,
+            Command::Forward(command) => command.run().await,
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,
             Command::Policy(command) => command.run(&data_dir).await,

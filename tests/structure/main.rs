@@ -32,7 +32,7 @@ const FLOORS: [Floor; 6] = [
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
-    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "server"] },
+    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "server"] },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
 
