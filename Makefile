@@ -36,6 +36,10 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
 	cargo bench --locked --bench broker --bench load
 
+.PHONY: crowd
+crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
+	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
+
 .PHONY: differential
 differential: peers ## Compare the verifier with published ones, two decoders and OpenSSL (part of `make test`)
 	cargo test --locked --test differential

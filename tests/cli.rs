@@ -87,10 +87,11 @@ impl DataDir {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 13] = [
+    let commands: [(&[&str], snapbox::Data); 14] = [
         (&[], file!["golden/help.txt"]),
         (&["init"], file!["golden/help_init.txt"]),
         (&["serve"], file!["golden/help_serve.txt"]),
+        (&["forward"], file!["golden/help_forward.txt"]),
         (&["key"], file!["golden/help_key.txt"]),
         (&["key", "create"], file!["golden/help_key_create.txt"]),
         (&["key", "list"], file!["golden/help_key_list.txt"]),
@@ -130,6 +131,11 @@ For more information, try '--help'.
         &["init", "--tls-name", "x"],
         &["serve", "--listen", "localhost:80"],
         &["serve", "--tls-key", "x"],
+        &["forward"],
+        &["forward", "--route", "vsock://any:8443"],
+        &["forward", "--route", "http://127.0.0.1:80=localhost:80"],
+        &["forward", "--route", "vsock://any:8443=19:8443"],
+        &["forward", "--config", "/nonexistent"],
         &["key", "describe", "no key id"],
         &["alias", "create", "no-prefix", "--key-id", "x"],
         &["credential", "create", "--principal", "me"],

@@ -3,13 +3,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::CliError;
 use super::logging::{self, LogFormat};
 use super::output::print_line;
 use super::serve::{bound_url, shutdown_signal};
 use crate::config::forward::{ForwardSettings, RouteSetting};
-use crate::forward::{Forwarder, SystemResolver};
+use crate::forward::{ForwardConfig, Forwarder, SystemResolver};
+
+/// Open files beside those of connections: listeners, name servers, the runtime's own.
+const OTHER_OPEN_FILES: u64 = 64;
 
 /// Carry enclaves' vsock connections to TCP services, on their parent instance, until SIGTERM or SIGINT.
 ///
@@ -64,6 +68,7 @@ impl Forward {
             return Err(CliError::usage("no route is given").hint("pass --route, or --config with [[route]]"));
         }
         let config = settings.forward_config().map_err(CliError::usage)?;
+        raise_open_file_limit(&config)?;
         let forwarder = Forwarder::bind(config, Arc::new(SystemResolver::default()));
         let forwarder = forwarder.await.map_err(CliError::failed)?;
 
@@ -90,5 +95,25 @@ impl Forward {
             idle_timeout_seconds: self.idle_timeout,
             drain_timeout_seconds: self.drain_timeout,
         }
+    }
+}
+
+/// Every connection takes two open files, and the usual limit of 1024 is there for programs that use `select`. The hard
+/// limit is what the administrator means.
+fn raise_open_file_limit(config: &ForwardConfig) -> Result<(), CliError> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .map_err(|error| CliError::failed(format!("the limit on open files cannot be raised: {error}")))?;
+    let routes = u64::try_from(config.routes.len()).unwrap_or(u64::MAX);
+    let needed = routes
+        .saturating_mul(u64::from(config.limits.max_connections))
+        .saturating_mul(2)
+        .saturating_add(OTHER_OPEN_FILES);
+    match maximum {
+        Some(limit) if limit < needed => Err(CliError::failed(format!(
+            "{needed} open files are needed for so many connections, and the hard limit is {limit}"
+        ))
+        .hint("raise the limit (LimitNOFILE= in a systemd unit), or lower --max-connections")),
+        _ => Ok(()),
     }
 }

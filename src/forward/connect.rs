@@ -34,15 +34,11 @@ pub(super) async fn connect(
     let deadline = Instant::now() + limits.connect_patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        let failure = match timeout_at(deadline, round(target, resolver, limits)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err((failure, error))) => {
-                tracing::debug!(%target, %failure, %error, "a round of connecting failed");
-                failure
-            }
-            // Resolving has a limit of its own, which is shorter as a rule.
-            Err(_) => Failure::Connect,
+        let (failure, error) = match round(target, resolver, limits, deadline).await {
+            Ok(stream) => return Ok(stream),
+            Err(failed) => failed,
         };
+        tracing::debug!(%target, %failure, %error, "a round of connecting failed");
         metrics.round_failed(failure);
         // Not all at once when a target comes back that many wait for.
         let pause_now = pause.mul_f64(rand::random_range(0.5..1.0));
@@ -60,14 +56,20 @@ async fn round(
     target: &Target,
     resolver: &dyn Resolve,
     limits: &ForwardLimits,
+    deadline: Instant,
 ) -> Result<TcpStream, (Failure, io::Error)> {
-    let resolved = timeout(limits.resolve_timeout, addresses(target, resolver)).await;
-    let addresses = resolved.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let addresses = addresses.map_err(|error| (Failure::Resolve, error))?;
+    let resolve_deadline = deadline.min(Instant::now() + limits.resolve_timeout);
+    let resolved = timeout_at(resolve_deadline, addresses(target, resolver)).await;
+    let addresses = resolved
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| (Failure::Resolve, error))?;
     if addresses.is_empty() {
         return Err((Failure::Resolve, io::Error::other("the name has no address that it may have")));
     }
-    race(addresses, limits.connect_timeout).await.map_err(|error| (Failure::Connect, error))
+    let connected = timeout_at(deadline, race(addresses, limits.connect_timeout)).await;
+    connected
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| (Failure::Connect, error))
 }
 
 /// The first connection of the addresses that comes to be. The next address is tried when the last one failed, or has

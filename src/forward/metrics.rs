@@ -40,6 +40,9 @@ impl Failure {
         Self::Drained,
     ];
 
+    /// Those that there can be another round of connecting after.
+    const BEFORE_CONNECTED: [Self; 2] = [Self::Resolve, Self::Connect];
+
     /// The value of the label `reason`.
     pub fn reason(self) -> &'static str {
         match self {
@@ -71,7 +74,7 @@ pub(super) struct RouteMetrics {
     refused: AtomicU64,
     completed: AtomicU64,
     failed: ByReason,
-    rounds_failed: ByReason,
+    rounds_failed: [AtomicU64; Failure::BEFORE_CONNECTED.len()],
     retries: AtomicU64,
     bytes_to_target: AtomicU64,
     bytes_to_enclave: AtomicU64,
@@ -114,13 +117,13 @@ impl RouteMetrics {
     pub(super) fn ended(&self, how: Result<(), Failure>) {
         match how {
             Ok(()) => count(&self.completed),
-            Err(failure) => count_reason(&self.failed, failure),
+            Err(failure) => count_reason(&Failure::ALL, &self.failed, failure),
         }
     }
 
     /// A round of connecting failed; there may be another.
     pub(super) fn round_failed(&self, failure: Failure) {
-        count_reason(&self.rounds_failed, failure);
+        count_reason(&Failure::BEFORE_CONNECTED, &self.rounds_failed, failure);
     }
 
     pub(super) fn retried(&self) {
@@ -146,11 +149,9 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-fn count_reason(counters: &ByReason, failure: Failure) {
-    for (reason, counter) in Failure::ALL.iter().zip(counters) {
-        if *reason == failure {
-            count(counter);
-        }
+fn count_reason(reasons: &[Failure], counters: &[AtomicU64], failure: Failure) {
+    for (_, counter) in reasons.iter().zip(counters).filter(|(reason, _)| **reason == failure) {
+        count(counter);
     }
 }
 
@@ -176,13 +177,14 @@ impl fmt::Display for Metrics {
         page.family("connections_completed_total", "counter", "Connections that both sides ended.")?;
         routes().try_for_each(|route| page.sample(route, "", value(&route.completed)))?;
         page.family("connections_failed_total", "counter", "Connections that came to no orderly end.")?;
-        routes().try_for_each(|route| page.reasons(route, &route.failed))?;
+        routes().try_for_each(|route| page.reasons(route, &Failure::ALL, &route.failed))?;
         page.family(
             "connect_rounds_failed_total",
             "counter",
             "Rounds of connecting to a target that failed.",
         )?;
-        routes().try_for_each(|route| page.reasons(route, &route.rounds_failed))?;
+        routes()
+            .try_for_each(|route| page.reasons(route, &Failure::BEFORE_CONNECTED, &route.rounds_failed))?;
         page.family("connect_retries_total", "counter", "Further rounds for the same connection.")?;
         routes().try_for_each(|route| page.sample(route, "", value(&route.retries)))?;
         page.family("bytes_total", "counter", "Bytes carried.")?;
@@ -211,8 +213,8 @@ impl Page<'_, '_> {
         writeln!(self.out, "{PREFIX}{}{{{}{more_labels}}} {value}", self.family, route.labels)
     }
 
-    fn reasons(&mut self, route: &RouteMetrics, counters: &ByReason) -> fmt::Result {
-        Failure::ALL.iter().zip(counters).try_for_each(|(failure, counter)| {
+    fn reasons(&mut self, route: &RouteMetrics, failures: &[Failure], counters: &[AtomicU64]) -> fmt::Result {
+        failures.iter().zip(counters).try_for_each(|(failure, counter)| {
             self.sample(route, &format!(",reason=\"{}\"", failure.reason()), value(counter))
         })
     }
