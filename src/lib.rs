@@ -35,6 +35,7 @@ pub mod cms;
 pub mod config;
 pub mod cose;
 pub mod crypto;
+pub mod eif;
 pub mod encryption_context;
 pub mod forward;
 pub mod json;

@@ -7,6 +7,7 @@ mod alias;
 mod credential;
 mod data_dir;
 mod document;
+mod eif;
 mod error;
 mod forward;
 mod init;
@@ -62,6 +63,8 @@ enum Command {
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    #[command(subcommand)]
+    Eif(eif::EifCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -88,6 +91,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let command = match cli.command {
         Command::Verify(command) => return command.run(),
         Command::Inspect(command) => return command.run(),
+        Command::Eif(command) => return command.run(),
         command => command,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -105,6 +109,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Eif(command) => command.run(),
         }
     })
 }

@@ -14,7 +14,7 @@ mod random;
 
 pub use aead::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey};
 pub use cbc::{CBC_IV_LEN, aes256_cbc_encrypt};
-pub use digest::{SHA256_LEN, sha256, sha384};
+pub use digest::{SHA256_LEN, Sha384, sha256, sha384};
 pub use hmac::hmac_sha256;
 pub use kdf::hkdf_sha256;
 pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair};

@@ -23,7 +23,18 @@ const FLOORS: [Floor; 6] = [
     Floor {
         name: "F0 formats, pure",
         order: Order::Free,
-        modules: &["cbor", "cms", "cose", "crypto", "encryption_context", "json", "text", "time", "x509"],
+        modules: &[
+            "cbor",
+            "cms",
+            "cose",
+            "crypto",
+            "eif",
+            "encryption_context",
+            "json",
+            "text",
+            "time",
+            "x509",
+        ],
     },
     Floor {
         name: "F1 domain, pure",
