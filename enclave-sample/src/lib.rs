@@ -7,13 +7,19 @@
 //! | module | does | yields |
 //! |---|---|---|
 //! | [`nsm`] | asks `/dev/nsm`, or a simulated one, for an attestation document | COSE_Sign1 bytes |
-//! | [`recipient`] | holds the RSA key, reuses a document within its freshness | [`Recipient`](recipient::Recipient) |
+//! | [`recipient`] | holds the RSA key and a document within its freshness, renews both | [`AttestedKey`](recipient::AttestedKey) |
 //! | [`client`] | speaks AWS JSON 1.1 to the broker over TLS, Unix socket or vsock | [`DataKey`](client::DataKey) |
 //! | [`cms`] | opens `CiphertextForRecipient` | zeroizing plaintext |
 //! | [`envelope`] | seals and opens files, with the `CiphertextBlob` in the header | a file |
+//! | [`proxy`] | is a KMS endpoint for unmodified SDKs in the enclave | answers with `Plaintext` |
+//! | [`init`] | prepares an enclave and supervises its processes | an exit status |
+//! | [`memory`] | keeps the process out of swap and core dumps | |
 
 pub mod client;
 pub mod cms;
 pub mod envelope;
+pub mod init;
+pub mod memory;
 pub mod nsm;
+pub mod proxy;
 pub mod recipient;

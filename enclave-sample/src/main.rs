@@ -1,11 +1,9 @@
-//! `enclave-sample`: obtains data keys inside an enclave and seals files under them.
+//! `enclave-sample`: obtains data keys inside an enclave, for itself and for what else runs there.
 
 mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    cli::run(cli::Cli::parse())
+    cli::main()
 }

@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
@@ -17,7 +18,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use enclave_sample::client::{
     BrokerClient, ClientError, Credentials, DataKeyLength, Decrypt, EncryptionContext, Endpoint,
-    GenerateDataKey, MAX_RESPONSE_BYTES, Refusal, TlsTrust, TransportError, TransportSecurity,
+    GenerateDataKey, KeyPin, MAX_RESPONSE_BYTES, Refusal, RetryPolicy, TlsTrust, TransportError,
+    TransportSecurity,
 };
 use enclave_sample::cms::CmsError;
 use enclave_sample::nsm::simulated::{DevelopmentRoot, SimulatedClock, SimulatedEnclave, SimulatedNsm};
@@ -31,8 +33,10 @@ static RECIPIENT: LazyLock<Arc<Recipient>> = LazyLock::new(|| {
     Arc::new(Recipient::new(nsm, RecipientKey::generate(RecipientKeySize::Rsa2048).unwrap()))
 });
 
+/// A client that sends each request once, so that a test sees what it made of the first answer.
 fn client(endpoint: &str, security: TransportSecurity) -> Result<BrokerClient, TransportError> {
-    BrokerClient::new(endpoint.parse().unwrap(), security, Arc::clone(&RECIPIENT))
+    let client = BrokerClient::new(endpoint.parse().unwrap(), security, Arc::clone(&RECIPIENT))?;
+    Ok(client.retrying(RetryPolicy::NONE))
 }
 
 fn plain(broker: &Broker) -> BrokerClient {
@@ -99,7 +103,7 @@ async fn requests_are_aws_json_with_a_recipient_and_no_credentials() {
     assert!(!received.headers.contains_key("authorization"));
     let mut json = received.json.clone();
     let document = json["Recipient"]["AttestationDocument"].take();
-    assert_eq!(document, BASE64.encode(RECIPIENT.attestation_document().unwrap()));
+    assert_eq!(document, BASE64.encode(RECIPIENT.attested_key().unwrap().document()));
     assert_eq!(
         json,
         json!({
@@ -191,23 +195,24 @@ async fn plaintext_in_an_answer_is_refused_whatever_else_it_holds() {
     for plaintext in [json!(BASE64.encode([7; 32])), Value::Null, json!({})] {
         broker.state.alter(move |honest| honest["Plaintext"] = plaintext.clone());
         let error = data_key_error(&broker).await;
-        assert!(matches!(error, ClientError::PlaintextReleased), "{error}");
+        assert!(matches!(error, ClientError::PlaintextReleased { member: "Plaintext" }), "{error}");
         let error = plain(&broker).decrypt(&Decrypt::blob(b"blob")).await.unwrap_err();
-        assert!(matches!(error, ClientError::PlaintextReleased), "{error}");
+        assert!(matches!(error, ClientError::PlaintextReleased { member: "Plaintext" }), "{error}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_must_fit_the_request() {
     let broker = Broker::start();
-    let spki = RECIPIENT.key().spki_der();
+    let key = RECIPIENT.key();
+    let spki = key.spki_der();
 
     broker.state.alter(|honest| {
         let short = envelope(RECIPIENT.key().spki_der(), &[7; 16]);
         honest["CiphertextForRecipient"] = json!(BASE64.encode(short));
     });
     let error = data_key_error(&broker).await;
-    assert!(matches!(error, ClientError::DataKeyLength { expected: 32, actual: 16 }), "{error}");
+    assert!(matches!(error, ClientError::PlaintextLength { expected: 32, actual: 16 }), "{error}");
 
     for member in ["CiphertextForRecipient", "CiphertextBlob", "KeyId"] {
         broker.state.alter(move |honest| {
@@ -285,7 +290,7 @@ async fn malformed_and_oversize_answers_are_refused() {
 #[tokio::test]
 async fn a_broker_that_the_ca_does_not_vouch_for_gets_no_request() {
     let broker = Broker::start();
-    let (other_ca, _) = certify(&["localhost"]);
+    let (other_ca, _, _) = certify(&["localhost"]);
     let endpoint = format!("https://localhost:{}", broker.tls_address.port());
     let untrusted = TlsTrust::from_ca_pem(other_ca.as_bytes()).unwrap();
     let misnamed = trust(&broker).with_server_name("elsewhere");
@@ -299,6 +304,57 @@ async fn a_broker_that_the_ca_does_not_vouch_for_gets_no_request() {
     let client = client(&endpoint, TransportSecurity::Tls(named)).unwrap();
     client.generate_data_key(&GenerateDataKey::aes_256("alias/files")).await.unwrap();
     assert_eq!(broker.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_enough_and_no_other_key_passes() {
+    let broker = Broker::start();
+    let endpoint = format!("https://localhost:{}", broker.tls_address.port());
+    let (right, wrong) = (KeyPin::of(&broker.tls_spki), KeyPin::of(b"another key"));
+    let (other_ca, _, _) = certify(&["localhost"]);
+    std::fs::write(broker.path("other-ca.pem"), other_ca).unwrap();
+    let pinned = |pins: &[KeyPin]| TlsTrust::from_key_pins(pins.to_vec()).unwrap();
+    let both = |ca: &Path, pin| TlsTrust::from_ca_file_and_key_pins(ca, vec![pin]).unwrap();
+    for (trust, expected) in [
+        (pinned(&[right]), true),
+        (pinned(&[wrong, right]), true),
+        (pinned(&[right]).with_server_name("elsewhere"), true),
+        (pinned(&[wrong]), false),
+        (both(&broker.ca_file, right), true),
+        (both(&broker.ca_file, wrong), false),
+        (both(&broker.path("other-ca.pem"), right), false),
+        (both(&broker.ca_file, right).with_server_name("elsewhere"), false),
+    ] {
+        let client = client(&endpoint, TransportSecurity::Tls(trust)).unwrap();
+        let result = client.generate_data_key(&GenerateDataKey::aes_256("alias/files")).await;
+        match result {
+            Ok(_) => assert!(expected),
+            Err(error) => {
+                assert!(!expected, "{error}");
+                assert!(matches!(error, ClientError::Transport(TransportError::Handshake { .. })), "{error}");
+            }
+        }
+    }
+    assert_eq!(broker.received().len(), 4);
+}
+
+/// Who has the pinned certificate, which everybody sees, but not its key, does not pass.
+#[tokio::test]
+async fn a_pin_is_of_a_key_that_the_other_side_holds() {
+    let broker = Broker::start();
+    let (_, imposter_spki, imposter) = certify(&["localhost"]);
+    assert_ne!(imposter_spki, broker.tls_spki);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = tokio_rustls::TlsAcceptor::from(Arc::clone(&imposter)).accept(stream).await;
+        }
+    });
+    let trust = TlsTrust::from_key_pins(vec![KeyPin::of(&broker.tls_spki)]).unwrap();
+    let client = client(&endpoint, TransportSecurity::Tls(trust)).unwrap();
+    let error = client.generate_data_key(&GenerateDataKey::aes_256("alias/files")).await.unwrap_err();
+    assert!(matches!(error, ClientError::Transport(TransportError::Handshake { .. })), "{error}");
 }
 
 #[test]

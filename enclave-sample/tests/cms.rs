@@ -47,6 +47,18 @@ fn the_all_der_form_opens() {
     assert_eq!(open(&envelope).unwrap(), b"secret");
 }
 
+/// Forms that AWS's C client rejects, or reads as an empty plaintext.
+#[test]
+fn indefinite_outer_layers_go_with_any_form_of_the_content() {
+    for encoding in [Encoding::PrimitiveContent, Encoding::DefiniteContent] {
+        for length in [0, 32, 999, 1000, 4096] {
+            let plaintext = vec![0x5a; length];
+            let envelope = emitter(encoding.clone()).seal(&plaintext);
+            assert_eq!(open(&envelope).unwrap(), plaintext, "{encoding:?}, {length} bytes");
+        }
+    }
+}
+
 #[test]
 fn recipients_may_be_named_by_issuer_and_serial_number() {
     let mut emitter = emitter(Encoding::Der);

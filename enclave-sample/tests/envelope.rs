@@ -57,15 +57,27 @@ impl Files {
 
     fn seal(&self, plaintext: &[u8]) -> Vec<u8> {
         fs::write(self.path("plain"), plaintext).unwrap();
-        seal_file(&self.path("plain"), &self.path("sealed"), Overwrite::Replace, &data_key(), &context())
-            .unwrap();
+        seal_file(
+            &self.path("plain"),
+            &self.path("sealed"),
+            Overwrite::Replace,
+            &data_key(),
+            &context(),
+            &mut |_| (),
+        )
+        .unwrap();
         fs::read(self.path("sealed")).unwrap()
     }
 
     fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
         fs::write(self.path("sealed"), sealed).unwrap();
         let path = self.path("sealed");
-        SealedFile::read(&path)?.open_to(&self.path("opened"), Overwrite::Refuse, &data_key().plaintext)?;
+        SealedFile::read(&path)?.open_to(
+            &self.path("opened"),
+            Overwrite::Refuse,
+            &data_key().plaintext,
+            &mut |_| (),
+        )?;
         let opened = fs::read(self.path("opened")).unwrap();
         fs::remove_file(self.path("opened")).unwrap();
         Ok(opened)
@@ -171,7 +183,10 @@ fn the_wrong_data_key_is_refused() {
     files.seal(b"plaintext");
     let path = files.path("sealed");
     let open = |key: &[u8]| {
-        SealedFile::read(&path).unwrap().open_to(&files.path("opened"), Overwrite::Refuse, key).unwrap_err()
+        SealedFile::read(&path)
+            .unwrap()
+            .open_to(&files.path("opened"), Overwrite::Refuse, key, &mut |_| ())
+            .unwrap_err()
     };
     assert!(matches!(open(&[0; 32]), EnvelopeError::Altered { number: 0 }));
     assert!(matches!(open(&[0; 16]), EnvelopeError::DataKeyLength { expected: 32, actual: 16 }));
@@ -183,8 +198,9 @@ fn an_existing_output_is_replaced_only_on_request() {
     files.seal(b"new");
     let (sealed, opened) = (files.path("sealed"), files.path("opened"));
     fs::write(&opened, b"old").unwrap();
-    let open =
-        |overwrite| SealedFile::read(&sealed).unwrap().open_to(&opened, overwrite, &data_key().plaintext);
+    let open = |overwrite| {
+        SealedFile::read(&sealed).unwrap().open_to(&opened, overwrite, &data_key().plaintext, &mut |_| ())
+    };
     assert!(matches!(open(Overwrite::Refuse).unwrap_err(), EnvelopeError::Exists { .. }));
     assert_eq!(fs::read(&opened).unwrap(), b"old");
     open(Overwrite::Replace).unwrap();
@@ -198,7 +214,9 @@ fn files_that_cannot_be_read_or_written_are_named() {
     let files = Files::new();
     let missing = files.path("missing");
     let seal = |input: &Path, output: &Path| {
-        seal_file(input, output, Overwrite::Refuse, &data_key(), &context()).unwrap_err().to_string()
+        seal_file(input, output, Overwrite::Refuse, &data_key(), &context(), &mut |_| ())
+            .unwrap_err()
+            .to_string()
     };
     assert!(seal(&missing, &files.path("out")).starts_with(&format!("cannot read {}", missing.display())));
     files.seal(b"plaintext");

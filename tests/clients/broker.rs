@@ -80,6 +80,16 @@ impl Broker {
         command
     }
 
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The parent's credential.
+    pub fn credential_environment(&self) -> [(&'static str, &str); 2] {
+        let member = |name: &str| self.credential[name].as_str().unwrap();
+        [("AWS_ACCESS_KEY_ID", member("AccessKeyId")), ("AWS_SECRET_ACCESS_KEY", member("SecretAccessKey"))]
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -227,12 +237,12 @@ fn policy_for_the_parent() -> Value {
     })
 }
 
-fn image_pcr0() -> String {
+pub fn image_pcr0() -> String {
     "4b".repeat(48)
 }
 
 /// The sample's program, which belongs to another package: cargo builds it for tests of its own only.
-fn sample() -> Command {
+pub fn sample() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let program = BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_nitro-key-broker")).parent().unwrap();

@@ -15,6 +15,7 @@ mod broker;
 #[path = "../support/clients.rs"]
 mod clients;
 mod envelope;
+mod proxy;
 
 use std::path::Path;
 use std::process::Command;
@@ -26,6 +27,7 @@ use rsa::pkcs8::DecodePrivateKey as _;
 use serde_json::Value;
 
 use broker::{Broker, Transport};
+use proxy::{Identity, Proxy};
 
 #[test]
 fn boto3_uses_data_keys_over_tls() {
@@ -60,6 +62,39 @@ fn the_aws_cli_calls_every_operation_over_tls() {
 #[test]
 fn the_aws_cli_calls_every_operation_in_the_clear() {
     run_python("aws_cli", Transport::Plain);
+}
+
+#[test]
+fn boto3_through_the_enclaves_proxy_gets_plaintext() {
+    run_python_through_a_proxy("boto3_proxy", Identity::Nobody);
+}
+
+#[test]
+fn boto3_through_a_proxy_that_signs_is_the_proxys_principal() {
+    run_python_through_a_proxy("boto3_proxy_signed", Identity::Parent);
+}
+
+#[test]
+fn the_aws_encryption_sdk_works_through_the_enclaves_proxy() {
+    run_python_through_a_proxy("encryption_sdk", Identity::Nobody);
+}
+
+#[test]
+fn the_aws_cli_through_the_enclaves_proxy_gets_plaintext() {
+    let venv = clients::require_venv();
+    let broker = Broker::start(Transport::Tls);
+    let proxy = Proxy::start(&broker, Identity::Nobody);
+    let run = |arguments: &[&str]| -> Value {
+        let output = proxy::aws(&venv, &proxy).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let generated = run(&["generate-data-key", "--key-id", "alias/app", "--key-spec", "AES_256"]);
+    let ciphertext = broker.path("ciphertext");
+    std::fs::write(&ciphertext, blob(&generated, "CiphertextBlob")).unwrap();
+    let decrypted = run(&["decrypt", "--ciphertext-blob", &format!("fileb://{}", ciphertext.display())]);
+    assert_eq!(generated["Plaintext"], decrypted["Plaintext"]);
+    assert_eq!(blob(&generated, "Plaintext").len(), 32);
 }
 
 /// The envelope of a fresh data key and that of its decryption hold the same bytes, for every length whose ciphertext
@@ -102,13 +137,24 @@ fn the_rsa_crate_opens_what_the_aws_cli_receives() {
 
 /// Runs the tests in `tests/clients/<module>.py` against a new broker.
 fn run_python(module: &str, transport: Transport) {
+    run_python_with(module, &Broker::start(transport), &[]);
+}
+
+/// The same with an SDK that finds a proxy by its environment, and the broker behind that.
+fn run_python_through_a_proxy(module: &str, identity: Identity) {
+    let broker = Broker::start(Transport::Tls);
+    let proxy = Proxy::start(&broker, identity);
+    run_python_with(module, &broker, &proxy.environment());
+}
+
+fn run_python_with(module: &str, broker: &Broker, environment: &[(&str, String)]) {
     let venv = clients::require_venv();
-    let broker = Broker::start(transport);
     let output = Command::new(venv.join("bin/python"))
         .args(["-m", "unittest", "--verbose", module])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients"))
         .env("SETTING", broker.path("setting.json"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stderr);

@@ -2,27 +2,43 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use enclave_sample::client::{BrokerClient, Credentials, Endpoint, TlsTrust, TransportSecurity};
+use enclave_sample::client::{
+    BrokerClient, Credentials, Endpoint, KeyPin, RetryPolicy, TlsTrust, TransportSecurity,
+};
 use enclave_sample::recipient::{Recipient, RecipientKey, RecipientKeySize};
 
 use super::failure::Failure;
 use super::nsm_options::NsmOptions;
 
+/// How old a program's RSA key gets before it makes another.
+const RENEW_KEY_AFTER: Duration = Duration::from_hours(24);
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct ConnectionOptions {
     /// Where the broker listens: https://HOST:PORT, http://HOST:PORT, unix:/PATH or vsock://CID:PORT
-    #[arg(long, global = true, value_name = "URL", env = "ENCLAVE_SAMPLE_ENDPOINT")]
+    #[arg(
+        long,
+        visible_alias = "endpoint-url",
+        global = true,
+        value_name = "URL",
+        env = "ENCLAVE_SAMPLE_ENDPOINT"
+    )]
     endpoint: Option<Endpoint>,
 
     /// PEM file of the CA that issued the broker's certificate; no other is trusted
     #[arg(long, global = true, value_name = "FILE", env = "ENCLAVE_SAMPLE_CA")]
     ca: Option<PathBuf>,
 
+    /// SHA-256 of the broker's public key, sha256:HEX, in place of a CA or besides it; several with commas
+    #[arg(long, global = true, value_name = "PIN", env = "ENCLAVE_SAMPLE_KEY_PIN", value_delimiter = ',')]
+    key_pin: Vec<KeyPin>,
+
     /// Name in the broker's certificate [default: the https host, else nitro-key-broker]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", env = "ENCLAVE_SAMPLE_SERVER_NAME")]
     server_name: Option<String>,
 
     /// Development only: talk in the clear to a broker that proves nothing about itself. An envelope does not show who
@@ -30,28 +46,89 @@ pub(super) struct ConnectionOptions {
     #[arg(long, global = true)]
     insecure_plaintext_transport: bool,
 
-    /// Sign requests with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; otherwise none are sent
-    #[arg(long, global = true)]
-    sign_with_env_credentials: bool,
+    /// How often a request is sent when it fails on the way, or the broker is busy
+    #[arg(long, global = true, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    max_attempts: u32,
+
+    /// How long a request may take, all attempts together
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    deadline: u64,
 
     /// Development only: leave the attestation document out, to see the broker refuse
     #[arg(long, global = true)]
     no_recipient: bool,
 }
 
+/// Whether requests are signed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Broker")]
+pub(super) struct SigningOptions {
+    /// Sign requests with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; otherwise none are sent
+    #[arg(long, global = true)]
+    sign_with_env_credentials: bool,
+
+    /// The region that requests are signed for [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
+    #[arg(long, global = true)]
+    region: Option<String>,
+}
+
+impl SigningOptions {
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>, Failure> {
+        if !self.sign_with_env_credentials {
+            return Ok(None);
+        }
+        let credentials = Credentials::from_env()?;
+        Ok(Some(match &self.region {
+            Some(region) => credentials.in_region(region),
+            None => credentials,
+        }))
+    }
+}
+
 impl ConnectionOptions {
     /// A client with a new RSA key and a document from the chosen NSM.
-    pub(super) fn client(&self, nsm: &NsmOptions) -> Result<BrokerClient, Failure> {
+    pub(super) fn client(
+        &self,
+        nsm: &NsmOptions,
+        credentials: Option<Credentials>,
+    ) -> Result<BrokerClient, Failure> {
         let endpoint = self.endpoint.clone().ok_or_else(|| {
             Failure::usage("this command needs --endpoint URL")
                 .with_hint("from an enclave to its parent instance: --endpoint vsock://3:8000")
         })?;
-        let security = self.security()?;
-        let key = RecipientKey::generate(RecipientKeySize::default())?;
-        let recipient = Arc::new(Recipient::new(nsm.open()?, key));
-        let mut client = BrokerClient::new(endpoint, security, recipient)?;
-        if self.sign_with_env_credentials {
-            client = client.signing_with(Credentials::from_env()?);
+        self.client_of(endpoint, self.server_name.as_deref(), nsm, credentials)
+    }
+
+    /// The same where no endpoint and no name need be given.
+    pub(super) fn client_with_defaults(
+        &self,
+        endpoint: Endpoint,
+        server_name: &str,
+        nsm: &NsmOptions,
+        credentials: Option<Credentials>,
+    ) -> Result<BrokerClient, Failure> {
+        let endpoint = self.endpoint.clone().unwrap_or(endpoint);
+        self.client_of(endpoint, Some(self.server_name.as_deref().unwrap_or(server_name)), nsm, credentials)
+    }
+
+    fn client_of(
+        &self,
+        endpoint: Endpoint,
+        server_name: Option<&str>,
+        nsm: &NsmOptions,
+        credentials: Option<Credentials>,
+    ) -> Result<BrokerClient, Failure> {
+        let security = self.security(server_name)?;
+        let key_size = RecipientKeySize::default();
+        let recipient = Recipient::new(nsm.open()?, RecipientKey::generate(key_size)?)
+            .renewing_key_after(RENEW_KEY_AFTER, key_size);
+        let mut client = BrokerClient::new(endpoint, security, Arc::new(recipient))?.retrying(RetryPolicy {
+            max_attempts: self.max_attempts,
+            deadline: Duration::from_secs(self.deadline),
+            ..RetryPolicy::default()
+        });
+        if let Some(credentials) = credentials {
+            client = client.signing_with(credentials);
         }
         if self.no_recipient {
             client = client.omitting_recipient();
@@ -59,30 +136,37 @@ impl ConnectionOptions {
         Ok(client)
     }
 
-    fn security(&self) -> Result<TransportSecurity, Failure> {
-        match (&self.ca, self.insecure_plaintext_transport) {
-            (Some(_), true) => {
-                Err(Failure::usage("--ca and --insecure-plaintext-transport contradict each other"))
-            }
-            (Some(ca), false) => {
-                let trust = TlsTrust::from_ca_file(ca)?;
-                Ok(TransportSecurity::Tls(match &self.server_name {
-                    Some(name) => trust.with_server_name(name),
-                    None => trust,
-                }))
-            }
-            (None, true) => {
+    fn security(&self, server_name: Option<&str>) -> Result<TransportSecurity, Failure> {
+        let pins = || self.key_pin.clone();
+        let trust = match (&self.ca, self.key_pin.is_empty()) {
+            (Some(ca), true) => TlsTrust::from_ca_file(ca)?,
+            (Some(ca), false) => TlsTrust::from_ca_file_and_key_pins(ca, pins())?,
+            (None, false) => TlsTrust::from_key_pins(pins())?,
+            (None, true) if self.insecure_plaintext_transport => {
                 eprintln!(
                     "warning: plaintext transport: nothing shows that the answers come from the broker"
                 );
-                Ok(TransportSecurity::InsecurePlaintext)
+                return Ok(TransportSecurity::InsecurePlaintext);
             }
-            (None, false) => {
-                Err(Failure::usage("nothing vouches for the broker: this command needs --ca FILE").with_hint(
+            (None, true) => {
+                return Err(Failure::usage(
+                    "nothing vouches for the broker: this command needs --ca FILE or --key-pin PIN",
+                )
+                .with_hint(
                     "the broker's `init --tls` writes the CA certificate; \
                      for development there is --insecure-plaintext-transport",
-                ))
+                ));
             }
+        };
+        if self.insecure_plaintext_transport {
+            let option = if self.ca.is_some() { "--ca" } else { "--key-pin" };
+            return Err(Failure::usage(format!(
+                "{option} and --insecure-plaintext-transport contradict each other"
+            )));
         }
+        Ok(TransportSecurity::Tls(match server_name {
+            Some(name) => trust.with_server_name(name),
+            None => trust,
+        }))
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use enclave_sample::client::{ClientError, InvalidEndpoint, MissingCredential, TransportError};
 use enclave_sample::envelope::EnvelopeError;
+use enclave_sample::init::InitError;
 use enclave_sample::nsm::NsmError;
 use enclave_sample::nsm::simulated::{DevelopmentRootError, SimulatedNsmError};
 use enclave_sample::recipient::{RecipientError, RecipientKeyError};
@@ -124,6 +125,12 @@ impl From<SimulatedNsmError> for Failure {
 
 impl From<RecipientKeyError> for Failure {
     fn from(error: RecipientKeyError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<InitError> for Failure {
+    fn from(error: InitError) -> Self {
         Self::failed(error.to_string())
     }
 }

@@ -2,34 +2,42 @@
 
 mod attestation_document;
 mod connection_options;
-mod decrypt;
 mod development_root;
 mod failure;
-mod generate_data_key;
+mod init;
+mod kms;
+mod kmstool;
 mod nsm_options;
 mod open;
 mod output;
 mod parameters;
+mod progress;
+mod proxy;
 mod seal;
 
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::connection_options::ConnectionOptions;
+use self::connection_options::{ConnectionOptions, SigningOptions};
 use self::failure::Failure;
 use self::nsm_options::NsmOptions;
 
-/// The enclave's side of nitro-key-broker: obtains data keys with an attestation document and seals files under them.
+/// The enclave's side of nitro-key-broker: obtains keys with an attestation document, seals files under them, and is a
+/// KMS endpoint for what else runs in the enclave.
 #[derive(Debug, Parser)]
 #[command(
     name = "enclave-sample",
     version,
     after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage. Reasons and hints go to stderr."
 )]
-pub struct Cli {
+struct Cli {
     #[command(flatten)]
     connection: ConnectionOptions,
+    #[command(flatten)]
+    signing: SigningOptions,
     #[command(flatten)]
     nsm: NsmOptions,
     #[command(subcommand)]
@@ -38,44 +46,63 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Obtain a new data key; the flags are those of `aws kms generate-data-key`
-    GenerateDataKey(generate_data_key::Arguments),
-    /// Have a ciphertext decrypted; the flags are those of `aws kms decrypt`
-    Decrypt(decrypt::Arguments),
+    #[command(flatten)]
+    Kms(kms::KmsCommand),
+    /// Be a KMS endpoint for unmodified SDKs in the enclave: add the document, open the answers
+    Proxy(proxy::Arguments),
     /// Seal a file under a data key of its own
     Seal(seal::Arguments),
     /// Open a sealed file
     Open(open::Arguments),
+    /// Be the first process of an enclave: mounts, NSM driver, heartbeat, loopback; then run a command
+    Init(init::Arguments),
     /// Write an attestation document that names a new RSA key
     AttestationDocument(attestation_document::Arguments),
     /// Make a development root for simulated NSMs
     DevelopmentRoot(development_root::Arguments),
 }
 
-/// Runs the command and reports how it went.
-pub fn run(cli: Cli) -> ExitCode {
-    match run_command(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+/// Runs the command of this process's arguments and reports how it went. Under the name of AWS's tool it is that tool.
+pub fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    if Path::new(&name).file_name().is_some_and(|name| name == kmstool::PROGRAM_NAME) {
+        return kmstool::main_with(env::args_os());
+    }
+    if env::args_os().nth(1).is_some_and(|command| command == kmstool::COMMAND_NAME) {
+        return kmstool::main_with(arguments);
+    }
+    match run(Cli::parse()) {
+        Ok(exit_code) => exit_code,
         Err(failure) => failure.report(),
     }
 }
 
-fn run_command(cli: Cli) -> Result<(), Failure> {
-    let Cli { connection, nsm, command } = cli;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { connection, signing, nsm, command } = cli;
+    let client = || connection.client(&nsm, signing.credentials()?);
+    match command {
+        // Before any thread: the first process of an enclave starts and reaps others.
+        Command::Init(arguments) => return init::run(arguments),
+        Command::Kms(command) => in_runtime(kms::run(command, client))?,
+        Command::Proxy(arguments) => in_runtime(async { proxy::run(client()?, arguments).await })?,
+        Command::Seal(arguments) => in_runtime(async { seal::run(&client()?, arguments).await })?,
+        Command::Open(arguments) => in_runtime(async { open::run(&client()?, arguments).await })?,
+        Command::AttestationDocument(arguments) => attestation_document::run(&nsm, arguments)?,
+        Command::DevelopmentRoot(arguments) => development_root::run(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs what handles keys: in a process whose memory is kept from swap and dumps.
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // What is not permitted is not there to be had.
+    let _ = enclave_sample::memory::protect_process();
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    match command {
-        Command::GenerateDataKey(arguments) => {
-            runtime.block_on(generate_data_key::run(&connection.client(&nsm)?, arguments))
-        }
-        Command::Decrypt(arguments) => runtime.block_on(decrypt::run(&connection.client(&nsm)?, arguments)),
-        Command::Seal(arguments) => runtime.block_on(seal::run(&connection.client(&nsm)?, arguments)),
-        Command::Open(arguments) => runtime.block_on(open::run(&connection.client(&nsm)?, arguments)),
-        Command::AttestationDocument(arguments) => attestation_document::run(&nsm, arguments),
-        Command::DevelopmentRoot(arguments) => development_root::run(&arguments),
-    }
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?
+        .block_on(work)
 }
 
 #[cfg(test)]

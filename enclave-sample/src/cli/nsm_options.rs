@@ -18,15 +18,15 @@ use super::failure::Failure;
 #[command(next_help_heading = "Attestation")]
 pub(super) struct NsmOptions {
     /// The Nitro Secure Module's device [default: /dev/nsm]
-    #[arg(long, global = true, value_name = "DEVICE")]
+    #[arg(long, global = true, value_name = "DEVICE", env = "ENCLAVE_SAMPLE_NSM")]
     nsm: Option<PathBuf>,
 
     /// Development only: sign documents with the development root in DIR instead of asking a device
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "ENCLAVE_SAMPLE_SIMULATED_NSM")]
     simulated_nsm: Option<PathBuf>,
 
     /// Simulated NSM: claim this value, 96 hex digits, in register N; repeatable
-    #[arg(long = "pcr", global = true, value_name = "N=HEX", value_parser = parse_pcr)]
+    #[arg(long = "pcr", global = true, value_name = "N=HEX", value_parser = parse_pcr, env = "ENCLAVE_SAMPLE_SIMULATED_PCRS", value_delimiter = ',')]
     pcrs: Vec<(u8, Pcr)>,
 
     /// Simulated NSM: claim an enclave in debug mode, whose PCR0, PCR1 and PCR2 are zero

@@ -7,7 +7,8 @@ use enclave_sample::client::{BrokerClient, Decrypt};
 use enclave_sample::envelope::{Overwrite, SealedFile};
 
 use super::failure::Failure;
-use super::seal::SEALED_SUFFIX;
+use super::progress::Progress;
+use super::seal::{SEALED_SUFFIX, bytes_of};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -43,7 +44,10 @@ pub(super) async fn run(client: &BrokerClient, arguments: Arguments) -> Result<(
         ..Decrypt::blob(header.ciphertext_blob())
     };
     let data_key = client.decrypt(&request).await?;
-    sealed.open_to(&output, overwrite, &data_key.plaintext)?;
+    // Header and tags are a small part of the file.
+    let mut progress = Progress::new("opening", bytes_of(&file));
+    sealed.open_to(&output, overwrite, &data_key.plaintext, &mut |done| progress.show(done))?;
+    drop(progress);
     eprintln!("opened {} with {}", output.display(), data_key.key_id);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `enclave-sample seal`
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use enclave_sample::client::{BrokerClient, EncryptionContext, GenerateDataKey};
@@ -8,6 +9,7 @@ use enclave_sample::envelope::{Overwrite, seal_file};
 
 use super::failure::Failure;
 use super::parameters::{ContextArgument, parse_context};
+use super::progress::Progress;
 
 /// What a sealed file's name ends in unless said otherwise.
 pub(super) const SEALED_SUFFIX: &str = ".sealed";
@@ -48,7 +50,16 @@ pub(super) async fn run(client: &BrokerClient, arguments: Arguments) -> Result<(
     context.extend(encryption_context.unwrap_or_default().0);
     let request = GenerateDataKey { encryption_context: context, ..GenerateDataKey::aes_256(key_id) };
     let data_key = client.generate_data_key(&request).await?;
-    seal_file(&file, &output, overwrite, &data_key, &request.encryption_context)?;
+    let mut progress = Progress::new("sealing", bytes_of(&file));
+    seal_file(&file, &output, overwrite, &data_key, &request.encryption_context, &mut |done| {
+        progress.show(done);
+    })?;
+    drop(progress);
     eprintln!("sealed {} under {}", output.display(), data_key.key_id);
     Ok(())
+}
+
+/// For show only: reading tells if it cannot be read.
+pub(super) fn bytes_of(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.len())
 }

@@ -41,6 +41,18 @@ pub struct Authority {
     pub port: u16,
 }
 
+impl Authority {
+    /// The `Host` header (RFC 9110, section 7.2), without the scheme's own port: signatures cover it, and other
+    /// clients leave that port out.
+    pub(super) fn http_host(&self, default_port: u16) -> String {
+        let text = self.to_string();
+        match text.strip_suffix(&format!(":{default_port}")) {
+            Some(host) if self.port == default_port => host.to_owned(),
+            _ => text,
+        }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = InvalidEndpoint;
 
@@ -128,6 +140,18 @@ mod tests {
         }
         assert_eq!("https://broker".parse(), Ok(Endpoint::Https(tcp("broker", 443))));
         assert_eq!("http://broker/".parse(), Ok(Endpoint::Http(tcp("broker", 80))));
+    }
+
+    #[test]
+    fn a_host_header_leaves_the_usual_port_out() {
+        for (authority, expected) in [
+            (tcp("kms.us-east-1.amazonaws.com", 443), "kms.us-east-1.amazonaws.com"),
+            (tcp("kms.us-east-1.amazonaws.com", 8443), "kms.us-east-1.amazonaws.com:8443"),
+            (tcp("::443", 443), "[::443]"),
+            (tcp("::1", 80), "[::1]:80"),
+        ] {
+            assert_eq!(authority.http_host(443), expected);
+        }
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub enum ClientError {
     /// There is no connection to the broker.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// No random bytes to wait by.
+    #[error("the cryptographic module gave no random bytes")]
+    Random,
+    /// The client is at its end.
+    #[error("the client is closed")]
+    Closed,
     /// The connection broke, or the broker does not speak HTTP/1.1.
     #[error("the exchange with the broker failed: {0}")]
     Http(#[from] hyper::Error),
@@ -67,19 +73,35 @@ pub enum ClientError {
         problem: &'static str,
     },
     /// Key material in the clear. It has been seen on the path and is not used.
-    #[error("the broker's answer holds Plaintext: it released key material in the clear")]
-    PlaintextReleased,
+    #[error("the broker's answer holds {member}: it released key material in the clear")]
+    PlaintextReleased {
+        /// The member that should not be there.
+        member: &'static str,
+    },
     /// The envelope does not open.
     #[error("CiphertextForRecipient does not open: {0}")]
     Envelope(#[from] CmsError),
-    /// Another key length than was asked for.
-    #[error("asked for a data key of {expected} bytes, got {actual}")]
-    DataKeyLength {
+    /// Another length of plaintext than was asked for.
+    #[error("asked for {expected} secret bytes, got {actual}")]
+    PlaintextLength {
         /// The bytes asked for.
         expected: usize,
         /// The bytes released.
         actual: usize,
     },
+    /// A member of the answer that has to be the request's is not.
+    #[error("asked with {member} {asked}, the answer has {answered}")]
+    OtherValue {
+        /// The member, or what stands for it.
+        member: &'static str,
+        /// What the request says.
+        asked: String,
+        /// What the answer says.
+        answered: String,
+    },
+    /// The two halves of a key pair do not belong together.
+    #[error("the public key in the answer is not that of the private key: {0}")]
+    KeyPair(KeyPairProblem),
     /// Another key than was asked for.
     #[error("asked for key {asked}, the broker used {answered}")]
     OtherKey {
@@ -97,13 +119,25 @@ impl ClientError {
             Self::Attestation(RecipientError::Nsm(error)) => error.hint(),
             Self::Transport(error) => error.hint(),
             Self::Refused(refusal) => refusal.hint(),
-            Self::PlaintextReleased => {
+            Self::PlaintextReleased { .. } => {
                 Some("the other side is no nitro-key-broker; consider the released key material compromised")
             }
             Self::Timeout { .. } => Some("repeating is safe: an unanswered data key is never used"),
             _ => None,
         }
     }
+}
+
+/// Why the halves of a key pair were not taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeyPairProblem {
+    /// What was released is no private key of the kind asked for.
+    #[error("no private key of the KeyPairSpec asked for")]
+    PrivateKey,
+    /// Another key's public half.
+    #[error("they differ")]
+    Differs,
 }
 
 /// A KMS exception: `{"__type": code, "message": message}`.

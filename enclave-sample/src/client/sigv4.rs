@@ -47,6 +47,12 @@ impl Credentials {
         self
     }
 
+    /// The same for another region.
+    pub fn in_region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
     /// From `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` if set, and `AWS_REGION` or
     /// `AWS_DEFAULT_REGION`, else `us-east-1`.
     ///

@@ -1,15 +1,12 @@
 //! A byte stream to the broker: TCP, Unix socket or vsock, with TLS around it unless told otherwise.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -18,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_vsock::{VsockAddr, VsockStream};
 
 use super::endpoint::Endpoint;
+use super::tls::TlsTrust;
 
 /// The name that a broker's certificate carries where the endpoint has none: on Unix sockets and vsock.
 pub const DEFAULT_SERVER_NAME: &str = "nitro-key-broker";
@@ -25,73 +23,14 @@ pub const DEFAULT_SERVER_NAME: &str = "nitro-key-broker";
 /// How long connecting may take, the TLS handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A CA file holds a few certificates of a few KiB.
-const MAX_CA_BYTES: u64 = 1024 * 1024;
-
 /// Whether the broker proves who it is.
 #[derive(Clone, Debug)]
 pub enum TransportSecurity {
-    /// The broker's certificate must lead to one of the trusted CAs.
+    /// The broker's certificate must lead to a trusted CA, hold a pinned key, or both.
     Tls(TlsTrust),
     /// Development only. Nothing in an envelope proves who sent it: whoever sits on the path can answer with a data key
     /// that they chose, and read what is sealed under it.
     InsecurePlaintext,
-}
-
-/// The certificate authorities that vouch for the broker, and the name they must vouch for.
-#[derive(Clone)]
-pub struct TlsTrust {
-    config: Arc<ClientConfig>,
-    server_name: Option<String>,
-}
-
-impl TlsTrust {
-    /// Trusts the CAs in a PEM file and no others.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds no CA certificate.
-    pub fn from_ca_file(path: &Path) -> Result<Self, TransportError> {
-        let mut pem = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem))
-            .map_err(|source| TransportError::ReadCa { path: path.to_owned(), source })?;
-        Self::from_ca_pem(&pem)
-    }
-
-    /// Trusts the CAs in `pem` and no others.
-    ///
-    /// # Errors
-    /// When `pem` holds no CA certificate, or something else besides.
-    pub fn from_ca_pem(pem: &[u8]) -> Result<Self, TransportError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| TransportError::Ca(error.to_string()))?;
-            roots.add(certificate).map_err(|error| TransportError::Ca(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(TransportError::Ca("it holds no certificate".to_owned()));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| TransportError::Ca(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), server_name: None })
-    }
-
-    /// The name that the broker's certificate must carry, in place of the endpoint's host or [`DEFAULT_SERVER_NAME`].
-    pub fn with_server_name(mut self, server_name: impl Into<String>) -> Self {
-        self.server_name = Some(server_name.into());
-        self
-    }
-}
-
-impl fmt::Debug for TlsTrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsTrust").field("server_name", &self.server_name).finish_non_exhaustive()
-    }
 }
 
 /// Makes connections to one endpoint.
@@ -114,19 +53,26 @@ impl Connector {
             (_, TransportSecurity::Tls(trust)) => Some(trust),
             (_, TransportSecurity::InsecurePlaintext) => None,
         };
-        let host = match &endpoint {
-            Endpoint::Https(authority) | Endpoint::Http(authority) => authority.to_string(),
-            Endpoint::Unix(_) | Endpoint::Vsock { .. } => DEFAULT_SERVER_NAME.to_owned(),
+        let (config, given_name) = match trust.map(TlsTrust::into_parts) {
+            Some((config, name)) => (Some(config), name),
+            None => (None, None),
         };
-        let tls = match trust {
-            Some(trust) => {
-                let name = trust.server_name.unwrap_or_else(|| match &endpoint {
+        let host = match (&endpoint, &given_name) {
+            (Endpoint::Https(authority), _) => authority.http_host(443),
+            (Endpoint::Http(authority), _) => authority.http_host(80),
+            // Behind a forwarder stands who is named: `kms.REGION.amazonaws.com` for one, which signatures cover.
+            (Endpoint::Unix(_) | Endpoint::Vsock { .. }, Some(name)) => name.clone(),
+            (Endpoint::Unix(_) | Endpoint::Vsock { .. }, None) => DEFAULT_SERVER_NAME.to_owned(),
+        };
+        let tls = match config {
+            Some(config) => {
+                let name = given_name.unwrap_or_else(|| match &endpoint {
                     Endpoint::Https(authority) => authority.host.clone(),
                     _ => DEFAULT_SERVER_NAME.to_owned(),
                 });
                 let name =
                     ServerName::try_from(name.clone()).map_err(|_| TransportError::ServerName(name))?;
-                Some((trust.config, name))
+                Some((config, name))
             }
             None => None,
         };
@@ -196,14 +142,22 @@ pub enum TransportError {
     /// The CA file holds something else.
     #[error("the CA file is not usable: {0}")]
     Ca(String),
+    /// No pinned key, or more than a broker has.
+    #[error("{actual} key pins, expected 1 to {limit}")]
+    KeyPins {
+        /// The most that are taken.
+        limit: usize,
+        /// How many there are.
+        actual: usize,
+    },
     /// Not a DNS name or address.
     #[error("{0:?} is not a server name")]
     ServerName(String),
     /// `https` without a CA to trust.
-    #[error("an https endpoint needs the CA that issued the broker's certificate")]
+    #[error("an https endpoint needs a CA or a key pin to know the broker by")]
     HttpsWithoutCa,
     /// A CA for an endpoint that has no TLS.
-    #[error("an http endpoint has no TLS that a CA could vouch for")]
+    #[error("an http endpoint has no TLS that a CA or a key pin could vouch for")]
     HttpWithCa,
     /// Nobody answers.
     #[error("cannot connect to {endpoint}: {source}")]
@@ -243,9 +197,9 @@ impl TransportError {
                 Some("is the broker running and listening there?")
             }
             Self::Handshake { .. } => Some(
-                "does the CA file belong to this broker, and does its certificate carry the server name?",
+                "does the CA file or key pin belong to this broker, and does its certificate carry the server name?",
             ),
-            Self::Ca(_) | Self::ServerName(_) => None,
+            Self::Ca(_) | Self::KeyPins { .. } | Self::ServerName(_) => None,
         }
     }
 }

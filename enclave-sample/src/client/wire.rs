@@ -1,12 +1,11 @@
 //! The JSON of the operations, as the KMS service model defines them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::{ClientError, Refusal};
 
@@ -19,90 +18,28 @@ const MAX_KEY_ID_CHARS: usize = 2048;
 /// How much of an exception's text is kept, in characters: enough for every reason a policy can give.
 const MAX_MESSAGE_CHARS: usize = 4096;
 
-/// An operation's name and the shapes of its request and response.
-pub(super) trait Operation: Serialize {
-    const TARGET: &'static str;
-    type Response: DeserializeOwned;
-}
-
+/// How `Recipient` reads on the wire.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct GenerateDataKeyRequest<'a> {
-    pub(super) key_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) key_spec: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) number_of_bytes: Option<u32>,
-    #[serde(flatten)]
-    pub(super) common: Common<'a>,
-}
-
-impl Operation for GenerateDataKeyRequest<'_> {
-    const TARGET: &'static str = "TrentService.GenerateDataKey";
-    type Response = GenerateDataKeyResponse;
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct DecryptRequest<'a> {
-    #[serde(serialize_with = "as_base64")]
-    pub(super) ciphertext_blob: &'a [u8],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) key_id: Option<&'a str>,
-    #[serde(flatten)]
-    pub(super) common: Common<'a>,
-}
-
-impl Operation for DecryptRequest<'_> {
-    const TARGET: &'static str = "TrentService.Decrypt";
-    type Response = DecryptResponse;
-}
-
-/// Members that both requests have.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Common<'a> {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) encryption_context: &'a BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    pub(super) grant_tokens: &'a [String],
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) dry_run: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) recipient: Option<RecipientInfo>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct RecipientInfo {
+pub(super) struct RecipientInfo<'a> {
     key_encryption_algorithm: &'static str,
-    #[serde(serialize_with = "as_base64")]
-    attestation_document: Vec<u8>,
+    #[serde(serialize_with = "blob::serialize")]
+    attestation_document: &'a [u8],
 }
 
-impl RecipientInfo {
-    pub(super) fn new(attestation_document: Vec<u8>) -> Self {
+impl<'a> RecipientInfo<'a> {
+    pub(super) fn new(attestation_document: &'a [u8]) -> Self {
         Self { key_encryption_algorithm: "RSAES_OAEP_SHA_256", attestation_document }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct GenerateDataKeyResponse {
-    #[serde(default)]
-    pub(super) plaintext: Presence,
-    pub(super) ciphertext_for_recipient: Option<Blob>,
-    pub(super) ciphertext_blob: Option<Blob>,
-    pub(super) key_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct DecryptResponse {
-    #[serde(default)]
-    pub(super) plaintext: Presence,
-    pub(super) ciphertext_for_recipient: Option<Blob>,
-    pub(super) key_id: Option<String>,
+/// A request and the document that it shows.
+#[derive(Serialize)]
+pub(super) struct Attested<'a, R> {
+    #[serde(flatten)]
+    pub(super) request: &'a R,
+    #[serde(rename = "Recipient", skip_serializing_if = "Option::is_none")]
+    pub(super) recipient: Option<RecipientInfo<'a>>,
 }
 
 /// Whether a member stands there, even as null. Its value is not kept.
@@ -140,8 +77,27 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-fn as_base64<S: serde::Serializer>(bytes: impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&BASE64.encode(bytes))
+/// A required member of type blob, as `#[serde(with = "blob")]`.
+pub(super) mod blob {
+    use super::*;
+
+    pub(in crate::client) fn serialize<S: Serializer>(
+        bytes: impl AsRef<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(in crate::client) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        Blob::deserialize(deserializer).map(|Blob(bytes)| bytes)
+    }
+}
+
+/// Whether a flag need not be sent.
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Parses the body of a response with status 200.
@@ -149,14 +105,16 @@ pub(super) fn parse_response<R: DeserializeOwned>(body: &[u8]) -> Result<R, Clie
     serde_json::from_slice(body).map_err(|error| ClientError::Json(error.to_string()))
 }
 
-/// A CiphertextBlob that must be there.
-pub(super) fn require_ciphertext_blob(blob: Option<Blob>) -> Result<Vec<u8>, ClientError> {
-    const MEMBER: &str = "CiphertextBlob";
-    let Blob(blob) = blob.ok_or(ClientError::MissingMember { member: MEMBER })?;
+/// A ciphertext that must be there.
+pub(super) fn require_ciphertext_blob(
+    blob: Option<Blob>,
+    member: &'static str,
+) -> Result<Vec<u8>, ClientError> {
+    let Blob(blob) = blob.ok_or(ClientError::MissingMember { member })?;
     if (1..=MAX_CIPHERTEXT_BLOB_BYTES).contains(&blob.len()) {
         Ok(blob)
     } else {
-        Err(ClientError::InvalidMember { member: MEMBER, problem: "not 1 to 6144 bytes" })
+        Err(ClientError::InvalidMember { member, problem: "not 1 to 6144 bytes" })
     }
 }
 
@@ -204,44 +162,29 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn common(context: &BTreeMap<String, String>) -> Common<'_> {
-        Common { encryption_context: context, grant_tokens: &[], dry_run: false, recipient: None }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Response {
+        #[serde(default)]
+        plaintext: Presence,
+        #[serde(rename = "CiphertextForRecipient")]
+        _envelope: Option<Blob>,
     }
 
     #[test]
-    fn absent_members_are_left_out() {
-        let context = BTreeMap::new();
-        let request = GenerateDataKeyRequest {
-            key_id: "alias/k",
-            key_spec: Some("AES_256"),
-            number_of_bytes: None,
-            common: common(&context),
-        };
-        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"KeyId":"alias/k","KeySpec":"AES_256"}"#);
-    }
-
-    #[test]
-    fn every_member_has_its_name_on_the_wire() {
-        let context = BTreeMap::from([("purpose".to_owned(), "test".to_owned())]);
-        let tokens = ["token".to_owned()];
-        let request = DecryptRequest {
-            ciphertext_blob: b"blob",
-            key_id: Some("alias/k"),
-            common: Common {
-                grant_tokens: &tokens,
-                dry_run: true,
-                recipient: Some(RecipientInfo::new(b"document".to_vec())),
-                ..common(&context)
-            },
-        };
+    fn a_recipient_is_added_to_the_members_of_the_request() {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Request {
+            number_of_bytes: u32,
+        }
+        let request = Request { number_of_bytes: 7 };
+        let write = |recipient| serde_json::to_value(Attested { request: &request, recipient }).unwrap();
+        assert_eq!(write(None), serde_json::json!({"NumberOfBytes": 7}));
         assert_eq!(
-            serde_json::to_value(&request).unwrap(),
+            write(Some(RecipientInfo::new(b"document"))),
             serde_json::json!({
-                "CiphertextBlob": "YmxvYg==",
-                "KeyId": "alias/k",
-                "EncryptionContext": {"purpose": "test"},
-                "GrantTokens": ["token"],
-                "DryRun": true,
+                "NumberOfBytes": 7,
                 "Recipient": {
                     "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
                     "AttestationDocument": "ZG9jdW1lbnQ=",
@@ -253,10 +196,10 @@ mod tests {
     #[test]
     fn plaintext_is_noticed_in_every_form_and_its_value_dropped() {
         for body in [r#"{"Plaintext":"c2VjcmV0"}"#, r#"{"Plaintext":null}"#, r#"{"Plaintext":{"a":[]}}"#] {
-            let response: DecryptResponse = parse_response(body.as_bytes()).unwrap();
+            let response: Response = parse_response(body.as_bytes()).unwrap();
             assert!(response.plaintext == Presence::Present, "{body}");
         }
-        let response: DecryptResponse = parse_response(b"{}").unwrap();
+        let response: Response = parse_response(b"{}").unwrap();
         assert!(response.plaintext == Presence::Absent);
     }
 
@@ -295,9 +238,9 @@ mod tests {
                 "the broker's answer has an invalid KeyId: not 1 to 2048 visible characters"
             );
         }
-        assert!(require_ciphertext_blob(Some(Blob(vec![0; 6144]))).is_ok());
-        assert!(require_ciphertext_blob(Some(Blob(vec![0; 6145]))).is_err());
-        assert!(require_ciphertext_blob(Some(Blob(Vec::new()))).is_err());
-        assert!(parse_response::<DecryptResponse>(br#"{"CiphertextForRecipient":"%"}"#).is_err());
+        assert!(require_ciphertext_blob(Some(Blob(vec![0; 6144])), "B").is_ok());
+        assert!(require_ciphertext_blob(Some(Blob(vec![0; 6145])), "B").is_err());
+        assert!(require_ciphertext_blob(Some(Blob(Vec::new())), "B").is_err());
+        assert!(parse_response::<Response>(br#"{"CiphertextForRecipient":"%"}"#).is_err());
     }
 }

@@ -9,13 +9,15 @@ use super::error::{BerError, CmsError};
 /// inside the OAEP parameters, at level 11; a constructed OCTET STRING may add a few.
 const MAX_DEPTH: u8 = 16;
 
-/// The most octets of a long-form length. Four express more than any envelope; leading zeros are BER but not DER.
-const MAX_LENGTH_OCTETS: usize = 4;
+/// The most octets of a tag number above 30. Four express every number that is registered anywhere.
+const MAX_TAG_NUMBER_OCTETS: usize = 4;
 
 const CONSTRUCTED: u8 = 0x20;
 const CLASS_AND_NUMBER: u8 = !CONSTRUCTED;
 const TAG_NUMBER: u8 = 0x1f;
 const INDEFINITE: u8 = 0x80;
+/// The initial octet of a length that X.690, section 8.1.3.5, reserves.
+const RESERVED: u8 = 0xff;
 
 /// Identifier octets as they usually stand: SEQUENCE and SET constructed, the others primitive.
 pub(super) mod identifier {
@@ -170,9 +172,7 @@ fn split_element(input: &[u8], depth: u8) -> Result<(u8, &[u8], &[u8]), BerError
         return Err(BerError::TooDeep { limit: MAX_DEPTH });
     }
     let (&identifier, input) = input.split_first().ok_or(BerError::Truncated)?;
-    if identifier & TAG_NUMBER == TAG_NUMBER {
-        return Err(BerError::HighTagNumber);
-    }
+    let input = if identifier & TAG_NUMBER == TAG_NUMBER { skip_tag_number(input)? } else { input };
     let (&initial, input) = input.split_first().ok_or(BerError::Truncated)?;
     if identifier & CLASS_AND_NUMBER == 0 {
         return Err(BerError::UnexpectedEndOfContents);
@@ -208,13 +208,34 @@ fn definite_length(initial: u8, input: &[u8]) -> Result<(usize, &[u8]), BerError
     if initial & INDEFINITE == 0 {
         return Ok((usize::from(initial), input));
     }
-    let count = usize::from(initial & !INDEFINITE);
-    if count > MAX_LENGTH_OCTETS {
+    if initial == RESERVED {
         return Err(BerError::LengthForm);
     }
-    let (octets, rest) = input.split_at_checked(count).ok_or(BerError::Truncated)?;
-    let length = octets.iter().fold(0_u32, |length, &octet| length << 8 | u32::from(octet));
-    Ok((usize::try_from(length).map_err(|_| BerError::LengthForm)?, rest))
+    // Up to 126 octets, of which the first may be zero in BER.
+    let (octets, rest) =
+        input.split_at_checked(usize::from(initial & !INDEFINITE)).ok_or(BerError::Truncated)?;
+    let mut length = 0_usize;
+    for &octet in octets {
+        length = length.checked_mul(256).ok_or(BerError::Truncated)? | usize::from(octet);
+    }
+    Ok((length, rest))
+}
+
+/// Steps over a tag number above 30 (X.690, section 8.1.2.4). No field of the structures read here has one, but what
+/// stands in attributes that nobody looks at may.
+fn skip_tag_number(input: &[u8]) -> Result<&[u8], BerError> {
+    let mut rest = input;
+    for position in 0..MAX_TAG_NUMBER_OCTETS {
+        let (&octet, after) = rest.split_first().ok_or(BerError::Truncated)?;
+        if position == 0 && octet & 0x7f == 0 {
+            return Err(BerError::TagNumber);
+        }
+        rest = after;
+        if octet & 0x80 == 0 {
+            return Ok(rest);
+        }
+    }
+    Err(BerError::TagNumber)
 }
 
 #[cfg(test)]
@@ -242,6 +263,7 @@ mod tests {
             &[0x30, 3, 4, 1, 7][..],
             &[0x30, 0x81, 3, 4, 1, 7],
             &[0x30, 0x84, 0, 0, 0, 3, 4, 1, 7],
+            &[&[0x30, 0xfe][..], &[0; 125], &[3, 4, 1, 7]].concat(),
             &[0x30, 0x80, 4, 1, 7, 0, 0],
         ] {
             assert_eq!(read(input).unwrap().contents, expected, "{input:02x?}");
@@ -273,13 +295,25 @@ mod tests {
         assert_eq!(problem(&[0x30, 0x82, 1]), BerError::Truncated);
         assert_eq!(problem(&[0x30, 0x80, 4, 1, 7]), BerError::Truncated);
         assert_eq!(problem(&[0x30, 0x80, 4, 1, 7, 0]), BerError::Truncated);
-        assert_eq!(problem(&[0x1f, 0x81, 0x01, 0]), BerError::HighTagNumber);
+        assert_eq!(problem(&[0x1f, 0x80, 0x01, 0]), BerError::TagNumber);
+        assert_eq!(problem(&[0x1f, 0x81, 0x81, 0x81, 0x81, 0x01, 0]), BerError::TagNumber);
+        assert_eq!(problem(&[0x1f, 0x81]), BerError::Truncated);
         assert_eq!(problem(&[0x30, 0xff]), BerError::LengthForm);
-        assert_eq!(problem(&[0x30, 0x85, 0, 0, 0, 0, 0]), BerError::LengthForm);
+        assert_eq!(problem(&[&[0x30, 0xfe][..], &[0xff; 126]].concat()), BerError::Truncated);
         assert_eq!(problem(&[0x04, 0x80, 0, 0]), BerError::IndefinitePrimitive);
         assert_eq!(problem(&[0x30, 2, 0, 0]), BerError::UnexpectedEndOfContents);
         let trailing = read(&[0x30, 0, 0, 0]).unwrap_err();
         assert_eq!(trailing, CmsError::TrailingBytes { field: "input", count: 2 });
+    }
+
+    #[test]
+    fn a_high_tag_number_is_stepped_over_and_is_never_that_of_a_field() {
+        let element = read(&[0xbf, 0x81, 0x01, 3, 4, 1, 7]).unwrap();
+        element.check_well_formed().unwrap();
+        assert_eq!(element.contents, [4, 1, 7]);
+        for identifier in (0..=u8::MAX).filter(|identifier| identifier & TAG_NUMBER != TAG_NUMBER) {
+            assert!(!element.is(identifier));
+        }
     }
 
     #[test]

@@ -111,11 +111,11 @@ pub enum BerError {
     /// The input ends inside an element.
     #[error("the encoding ends too early")]
     Truncated,
-    /// A tag number above 30, which no field of these structures has.
-    #[error("a tag number above 30")]
-    HighTagNumber,
-    /// The reserved form of length, or more length octets than the limit.
-    #[error("a length of an unsupported form")]
+    /// A tag number above 30 that begins with zeros or has more octets than the limit.
+    #[error("a tag number that is padded or too long")]
+    TagNumber,
+    /// The reserved form of length.
+    #[error("a length of the reserved form")]
     LengthForm,
     /// An indefinite length on a primitive element.
     #[error("an indefinite length on a primitive element")]

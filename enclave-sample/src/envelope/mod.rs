@@ -39,7 +39,7 @@ use crate::client::{DataKey, EncryptionContext};
 pub const DATA_KEY_BYTES: usize = 32;
 
 /// Seals the file `input` into `output` under `data_key`, which must have been made for this file alone and under
-/// `encryption_context`.
+/// `encryption_context`. `progress` hears how many bytes of the input are done, chunk by chunk.
 ///
 /// # Errors
 /// When a file cannot be read or written, `output` exists and may not be overwritten, or the header would be too long.
@@ -50,6 +50,7 @@ pub fn seal_file(
     overwrite: Overwrite,
     data_key: &DataKey,
     encryption_context: &EncryptionContext,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<(), EnvelopeError> {
     let mut nonce_prefix = [0; stream::NONCE_PREFIX_BYTES];
     rand::fill(&mut nonce_prefix).map_err(|_| EnvelopeError::Cryptography)?;
@@ -64,7 +65,7 @@ pub fn seal_file(
     let mut pending = PendingFile::create(output, overwrite)?;
     pending.write_all(header.as_bytes())?;
     let sealer = stream::Cipher::new(&data_key.plaintext, &header)?;
-    stream::seal(&sealer, &mut reader, input, &mut pending)?;
+    stream::seal(&sealer, &mut reader, input, &mut pending, progress)?;
     pending.publish()
 }
 
@@ -94,7 +95,8 @@ impl<'a> SealedFile<'a> {
         &self.header
     }
 
-    /// Opens the file into `output` with the data key that the `CiphertextBlob` holds.
+    /// Opens the file into `output` with the data key that the `CiphertextBlob` holds. `progress` hears how many bytes of
+    /// the output are done, chunk by chunk.
     ///
     /// # Errors
     /// When the key does not fit, anything was altered or cut off, a file cannot be read or written, or `output` exists
@@ -104,10 +106,11 @@ impl<'a> SealedFile<'a> {
         output: &Path,
         overwrite: Overwrite,
         data_key: &[u8],
+        progress: &mut dyn FnMut(u64),
     ) -> Result<(), EnvelopeError> {
         let opener = stream::Cipher::new(data_key, &self.header)?;
         let mut pending = PendingFile::create(output, overwrite)?;
-        stream::open(&opener, &mut self.body, self.path, &mut pending)?;
+        stream::open(&opener, &mut self.body, self.path, &mut pending, progress)?;
         pending.publish()
     }
 }

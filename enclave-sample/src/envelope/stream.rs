@@ -72,11 +72,14 @@ pub(super) fn seal(
     reader: &mut impl Read,
     path: &Path,
     output: &mut PendingFile<'_>,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<(), EnvelopeError> {
     let mut chunks = Chunks::new(reader, CHUNK_BYTES);
     while let Some((mut chunk, number, position)) = chunks.next(path)? {
+        let plaintext_bytes = chunk.len() as u64;
         cipher.seal(&mut chunk, number, position)?;
         output.write_all(&chunk)?;
+        progress(bytes_before(number) + plaintext_bytes);
     }
     Ok(())
 }
@@ -87,6 +90,7 @@ pub(super) fn open(
     reader: &mut impl Read,
     path: &Path,
     output: &mut PendingFile<'_>,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<(), EnvelopeError> {
     let mut chunks = Chunks::new(reader, CHUNK_BYTES + TAG_BYTES);
     while let Some((mut chunk, number, position)) = chunks.next(path)? {
@@ -96,8 +100,14 @@ pub(super) fn open(
             return Err(EnvelopeError::Altered { number });
         }
         output.write_all(&chunk)?;
+        progress(bytes_before(number) + chunk.len() as u64);
     }
     Ok(())
+}
+
+/// The bytes of plaintext in the chunks before this one: at most 256 TiB.
+fn bytes_before(number: u32) -> u64 {
+    u64::from(number) * CHUNK_BYTES as u64
 }
 
 /// Cuts a reader into chunks and knows which is the last, by reading one ahead. There is always a last, be it empty.

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
@@ -120,6 +120,28 @@ impl State {
                     _ => Err(("InvalidCiphertextException", "the ciphertext does not open")),
                 }
             }
+            "TrentService.GenerateRandom" => {
+                let mut bytes = vec![0; json["NumberOfBytes"].as_u64().unwrap() as usize];
+                aws_lc_rs::rand::fill(&mut bytes).unwrap();
+                Ok(json!({"CiphertextForRecipient": BASE64.encode(envelope(&spki, &bytes))}))
+            }
+            "TrentService.GenerateDataKeyPair" => {
+                let spec = json["KeyPairSpec"].as_str().unwrap();
+                let (private_key, public_key) = key_pair(spec);
+                Ok(json!({
+                    "KeyId": KEY_ARN,
+                    "KeyPairSpec": spec,
+                    "PublicKey": BASE64.encode(public_key),
+                    "PrivateKeyCiphertextBlob": BASE64.encode([9; 40]),
+                    "CiphertextForRecipient": BASE64.encode(envelope(&spki, &private_key)),
+                }))
+            }
+            "TrentService.DeriveSharedSecret" => Ok(json!({
+                "KeyId": KEY_ARN,
+                "KeyAgreementAlgorithm": "ECDH",
+                "KeyOrigin": "AWS_KMS",
+                "CiphertextForRecipient": BASE64.encode(envelope(&spki, &[5; 32])),
+            })),
             _ => Err(("UnknownOperationException", "unknown operation")),
         }
     }
@@ -127,6 +149,40 @@ impl State {
 
 pub fn envelope(spki: &[u8], plaintext: &[u8]) -> Vec<u8> {
     Emitter::new(spki, Encoding::KeyService).seal(plaintext)
+}
+
+/// A new private key in PKCS#8 and its SubjectPublicKeyInfo.
+pub fn key_pair(spec: &str) -> (Vec<u8>, Vec<u8>) {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
+    use aws_lc_rs::signature as s;
+    use aws_lc_rs::signature::KeyPair as _;
+    let rsa = |size| {
+        let key = PrivateDecryptingKey::generate(size).unwrap();
+        let private: Pkcs8V1Der<'_> = key.as_der().unwrap();
+        let public: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+        (private.as_ref().to_vec(), public.as_ref().to_vec())
+    };
+    let ecdsa = |algorithm| {
+        let pair = s::EcdsaKeyPair::generate(algorithm).unwrap();
+        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        (pair.to_pkcs8v1().unwrap().as_ref().to_vec(), public.as_ref().to_vec())
+    };
+    match spec {
+        "RSA_2048" => rsa(KeySize::Rsa2048),
+        "RSA_3072" => rsa(KeySize::Rsa3072),
+        "RSA_4096" => rsa(KeySize::Rsa4096),
+        "ECC_NIST_P256" => ecdsa(&s::ECDSA_P256_SHA256_ASN1_SIGNING),
+        "ECC_NIST_P384" => ecdsa(&s::ECDSA_P384_SHA384_ASN1_SIGNING),
+        "ECC_NIST_P521" => ecdsa(&s::ECDSA_P521_SHA512_ASN1_SIGNING),
+        "ECC_SECG_P256K1" => ecdsa(&s::ECDSA_P256K1_SHA256_ASN1_SIGNING),
+        "ECC_NIST_EDWARDS25519" => {
+            let pair = s::Ed25519KeyPair::generate().unwrap();
+            let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+            (pair.to_pkcs8v1().unwrap().as_ref().to_vec(), public.as_ref().to_vec())
+        }
+        other => panic!("no such spec: {other}"),
+    }
 }
 
 /// `public_key` of a document, unverified.
@@ -151,6 +207,8 @@ pub struct Broker {
     pub tls_socket: PathBuf,
     pub socket: PathBuf,
     pub ca_file: PathBuf,
+    /// SubjectPublicKeyInfo of the TLS certificate.
+    pub tls_spki: Vec<u8>,
     directory: tempfile::TempDir,
 }
 
@@ -160,7 +218,7 @@ impl Broker {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name| directory.path().join(name);
-        let (ca_pem, tls) = certify(&["localhost", "nitro-key-broker"]);
+        let (ca_pem, tls_spki, tls) = certify(&["localhost", "nitro-key-broker"]);
         std::fs::write(path("ca.pem"), ca_pem).unwrap();
 
         let state = Arc::new(State::default());
@@ -175,6 +233,7 @@ impl Broker {
             tls_socket: path("tls.sock"),
             socket: path("broker.sock"),
             ca_file: path("ca.pem"),
+            tls_spki,
             directory,
         };
         std::thread::spawn(move || {
@@ -225,13 +284,14 @@ impl Broker {
     }
 }
 
-/// A CA and a server certificate for `names`: the CA's PEM and the server's configuration.
-pub fn certify(names: &[&str]) -> (String, Arc<ServerConfig>) {
+/// A CA and a server certificate for `names`: the CA's PEM, the server's SubjectPublicKeyInfo and its configuration.
+pub fn certify(names: &[&str]) -> (String, Vec<u8>, Arc<ServerConfig>) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
+    let spki = key.subject_public_key_info();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let certificate =
         CertificateParams::new(names).unwrap().signed_by(&key, &Issuer::from_params(&ca, &ca_key)).unwrap();
@@ -242,7 +302,7 @@ pub fn certify(names: &[&str]) -> (String, Arc<ServerConfig>) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.into()], PrivateKeyDer::Pkcs8(key.into()))
         .unwrap();
-    (ca_pem, Arc::new(config))
+    (ca_pem, spki, Arc::new(config))
 }
 
 async fn serve_tls<S>(stream: S, tls: Arc<ServerConfig>, state: Arc<State>)

@@ -12,7 +12,12 @@ pub enum Encoding {
     KeyService,
     /// Definite minimal lengths, strings primitive.
     Der,
-    /// For each element in turn, one of the valid forms, chosen by the next byte.
+    /// As key services do, but the content in one primitive [0].
+    PrimitiveContent,
+    /// As key services do, but the content in a [0] of definite length.
+    DefiniteContent,
+    /// For each element in turn, one of the valid forms, chosen by the next byte: definite or indefinite, primitive or
+    /// in segments, segments of segments, lengths with zeros before them.
     Mixed(Vec<u8>),
 }
 
@@ -215,7 +220,14 @@ impl Node {
             }
             Self::Content(content) => match choices.encoding {
                 Encoding::KeyService => choices.segments(0xa0, content, 1000, out),
-                Encoding::Der => choices.definite(0x80, content, out),
+                Encoding::Der | Encoding::PrimitiveContent => choices.definite(0x80, content, out),
+                Encoding::DefiniteContent => {
+                    let mut segments = Vec::new();
+                    for segment in content.chunks(1000) {
+                        choices.definite(0x04, segment, &mut segments);
+                    }
+                    choices.definite(0xa0, &segments, out);
+                }
                 Encoding::Mixed(_) => Self::string(0x80, content).encode(choices, out),
             },
         }
@@ -237,7 +249,7 @@ impl Choices<'_> {
     fn indefinite(&mut self, in_key_service_form: bool) -> bool {
         match self.next() {
             Some(choice) => choice & 1 != 0,
-            None => in_key_service_form && matches!(self.encoding, Encoding::KeyService),
+            None => in_key_service_form && !matches!(self.encoding, Encoding::Der),
         }
     }
 
@@ -255,8 +267,18 @@ impl Choices<'_> {
 
     fn segments(&mut self, identifier: u8, octets: &[u8], segment: usize, out: &mut Vec<u8>) {
         let mut contents = Vec::new();
+        let nested = self.next().is_some_and(|choice| choice & 8 != 0);
         for part in octets.chunks(if octets.len() > 512 { 1000 } else { segment }) {
-            self.definite(0x04, part, &mut contents);
+            if nested {
+                // A segment may be constructed itself, and one may be empty.
+                let mut inner = Vec::new();
+                self.definite(0x04, &[], &mut inner);
+                self.definite(0x04, part, &mut inner);
+                let indefinite = self.indefinite(true);
+                self.wrap(0x24, indefinite, &inner, &mut contents);
+            } else {
+                self.definite(0x04, part, &mut contents);
+            }
         }
         let indefinite = self.indefinite(true);
         self.wrap(identifier, indefinite, &contents, out);
@@ -275,12 +297,16 @@ impl Choices<'_> {
     fn definite(&mut self, identifier: u8, contents: &[u8], out: &mut Vec<u8>) {
         out.push(identifier);
         let length = u32::try_from(contents.len()).unwrap().to_be_bytes();
-        let padded = self.next().is_some_and(|choice| choice & 4 != 0);
-        match (padded, contents.len()) {
-            (true, _) => out.extend([&[0x84], &length[..]].concat()),
-            (false, 0..=0x7f) => out.push(length[3]),
-            (false, 0x80..=0xff) => out.extend([0x81, length[3]]),
-            (false, _) => out.extend([0x82, length[2], length[3]]),
+        let padding = self.next().filter(|choice| choice & 4 != 0).map(|choice| usize::from(choice >> 4));
+        match (padding, contents.len()) {
+            (Some(zeros), _) => {
+                out.push(0x84 + zeros as u8);
+                out.extend(std::iter::repeat_n(0, zeros));
+                out.extend(length);
+            }
+            (None, 0..=0x7f) => out.push(length[3]),
+            (None, 0x80..=0xff) => out.extend([0x81, length[3]]),
+            (None, _) => out.extend([0x82, length[2], length[3]]),
         }
         out.extend(contents);
     }

@@ -1,16 +1,17 @@
-//! One HTTP/1.1 connection, kept alive between requests.
+//! HTTP/1.1 connections to one endpoint, kept alive between requests.
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
@@ -24,24 +25,43 @@ pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// How long an answer may take once there is a connection.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most connections of one client at a time; further requests wait. A broker takes 512 from all its clients.
+pub const MAX_CONNECTIONS: usize = 64;
+
+/// How long an idle connection is kept. The broker closes one after 30 seconds; a request that meets its end would
+/// have to be sent again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The headers of an answer come to a few hundred bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// An answer, whatever its status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) request_id: Option<String>,
-    pub(super) body: Bytes,
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `x-amzn-RequestId`.
+    pub request_id: Option<String>,
+    /// The JSON, as a rule.
+    pub body: Bytes,
 }
 
-pub(super) struct HttpConnection {
+/// Each request has a connection of its own while it lasts, so that answers cannot be mixed up.
+pub(super) struct Pool {
     connector: Connector,
-    idle: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    idle: Mutex<Vec<Idle>>,
+    permits: Semaphore,
 }
 
-impl HttpConnection {
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
+}
+
+impl Pool {
     pub(super) fn new(endpoint: Endpoint, security: TransportSecurity) -> Result<Self, TransportError> {
-        Ok(Self { connector: Connector::new(endpoint, security)?, idle: Mutex::new(None) })
+        let connector = Connector::new(endpoint, security)?;
+        Ok(Self { connector, idle: Mutex::default(), permits: Semaphore::new(MAX_CONNECTIONS) })
     }
 
     /// The value for the `host` header.
@@ -49,19 +69,20 @@ impl HttpConnection {
         self.connector.host()
     }
 
-    /// Posts `body` to `/`. A request that finds the kept connection closed is sent once more over a new one: none of
+    /// Posts `body` to `/`. A request that finds a kept connection closed is sent once more over a new one: none of
     /// the operations does harm when it happens twice.
     pub(super) async fn post(
         &self,
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> Result<Answer, ClientError> {
-        // The connection stays out of its place during the exchange, so one that was given up on is never used again.
-        let mut idle = self.idle.lock().await;
-        if let Some(mut sender) = idle.take().filter(|sender| !sender.is_closed()) {
+        // Closed never, so this waits until there is room.
+        let _permit = self.permits.acquire().await.map_err(|_| ClientError::Closed)?;
+        // A connection is out of its place during the exchange, so one that was given up on is never used again.
+        if let Some(mut sender) = self.take_idle(Instant::now()) {
             match exchange(&mut sender, request(headers, body.clone())?).await {
                 Ok(answer) => {
-                    *idle = Some(sender);
+                    self.keep(sender);
                     return Ok(answer);
                 }
                 Err(ClientError::Http(error)) if was_closed_while_idle(&error) => {}
@@ -70,8 +91,22 @@ impl HttpConnection {
         }
         let mut sender = self.connect().await?;
         let answer = exchange(&mut sender, request(headers, body)?).await?;
-        *idle = Some(sender);
+        self.keep(sender);
         Ok(answer)
+    }
+
+    /// The connection used last: the others get their rest, and their end.
+    fn take_idle(&self, now: Instant) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|Idle { sender, since }| {
+            !sender.is_closed() && now.saturating_duration_since(*since) < IDLE_TIMEOUT
+        });
+        idle.pop().map(|Idle { sender, .. }| sender)
+    }
+
+    fn keep(&self, sender: SendRequest<Full<Bytes>>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(Idle { sender, since: Instant::now() });
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
@@ -84,9 +119,9 @@ impl HttpConnection {
     }
 }
 
-impl fmt::Debug for HttpConnection {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConnection").field("connector", &self.connector).finish_non_exhaustive()
+        f.debug_struct("Pool").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
