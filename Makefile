@@ -22,7 +22,7 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients peers ## Lint, then every test: unit, property, real clients, other verifiers, the README and the demo
+test: lint prerequisites-of-clients prerequisites-of-e2e peers ## Lint, then every test: unit, property, real clients, an emulated enclave, other verifiers, the README and the demo
 	cargo test --workspace --locked
 
 .PHONY: lint
@@ -35,6 +35,10 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 .PHONY: bench
 bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
 	cargo bench --locked --bench broker --bench load
+
+.PHONY: e2e
+e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
+	cargo test --locked --test e2e -- --nocapture
 
 .PHONY: crowd
 crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
@@ -80,6 +84,10 @@ $(TOOLS)/bin/cargo-fuzz: | prerequisites
 .PHONY: prerequisites
 prerequisites:
 	@scripts/install-prerequisites build
+
+.PHONY: prerequisites-of-e2e
+prerequisites-of-e2e:
+	@scripts/install-prerequisites build e2e
 
 .PHONY: prerequisites-of-clients
 prerequisites-of-clients:

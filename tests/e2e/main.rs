@@ -1,0 +1,245 @@
+//! The whole way over real vsock sockets and a real `/dev/nsm`, on one machine without Nitro hardware: guests that QEMU
+//! emulates. The guest with context id 3 is the parent instance and runs the broker, the guest with context id 4 is the
+//! enclave and runs the sample as its first process. A third guest runs an image in which one byte is another.
+//!
+//! `/dev/nsm` is a simulated one, so this shows every path of the code and no measurement by hardware: its registers are
+//! computed from the image that was booted. `make e2e-nitro` shows the measurement.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod cpio;
+#[path = "../support/eif.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod image;
+mod images;
+mod machine;
+mod tools;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use enclave_sample::nsm::simulated::DevelopmentRoot;
+use serde_json::{Value, json};
+
+use images::{CMDLINE, EnclaveImage};
+use machine::{Boot, Guest, Vsock};
+use tools::Tools;
+
+const PARENT: u32 = 3;
+const ENCLAVE: u32 = 4;
+const OTHER_ENCLAVE: u32 = 5;
+
+/// What the application does, and must succeed in an image that the policy names.
+const STEPS: [&str; 8] = [
+    "GenerateDataKey",
+    "Decrypt",
+    "GenerateRandom",
+    "GenerateDataKeyPair",
+    "seal-and-open",
+    "proxy",
+    "boto3",
+    "forwarder",
+];
+
+#[test]
+fn an_enclave_on_real_vsock_gets_keys_and_an_image_with_another_byte_gets_none() {
+    let started = Instant::now();
+    let say = |what: &str| eprintln!("e2e {:5.1} s  {what}", started.elapsed().as_secs_f64());
+    let tools = Tools::prepare();
+    let setting = Setting::make(&tools);
+    say("programs built and stripped");
+
+    let ca = std::fs::read(setting.data().join("tls/ca.pem")).unwrap();
+    let other_ca = std::fs::read(setting.other_data().join("tls/ca.pem")).unwrap();
+    let image = images::enclave_image(&tools, &ca, &other_ca, b'0');
+    let other_image = images::enclave_image(&tools, &ca, &other_ca, b'1');
+    let differing = image.eif.iter().zip(&other_image.eif).skip(image::HEADER_LEN).filter(|(a, b)| a != b);
+    assert_eq!((image.eif.len(), differing.count()), (other_image.eif.len(), 1));
+    let (pcr0, other_pcr0) = (setting.measure(&tools, &image), setting.measure(&tools, &other_image));
+    assert_ne!(pcr0, other_pcr0);
+    setting.create_key(&tools, &pcr0);
+    say(&format!("two images of {} MiB; the policy names PCR0 {pcr0}", image.eif.len() >> 20));
+
+    let vsock = Vsock::start(&tools, &setting.run(), &[PARENT, ENCLAVE, OTHER_ENCLAVE]);
+    let parent_ramdisk = images::parent(&tools, &setting.data(), &setting.development_root());
+    let mut parent = Guest::start(
+        &tools,
+        &vsock,
+        &Boot {
+            name: "parent",
+            cid: PARENT,
+            kernel: &tools.kernel,
+            ramdisk: &parent_ramdisk,
+            cmdline: CMDLINE.to_owned(),
+            memory_mib: 256,
+        },
+    );
+    parent.wait_for("e2e: parent up");
+    say(&format!(
+        "parent instance, CID 3: broker and forwarder on AF_VSOCK after {:.1} s",
+        seconds(parent.age())
+    ));
+
+    let enclave = setting.boot_enclave(&tools, &vsock, "enclave", ENCLAVE, &image);
+    let other = setting.boot_enclave(&tools, &vsock, "other-enclave", OTHER_ENCLAVE, &other_image);
+    enclave.wait_for("e2e: application done");
+    let age = enclave.age();
+    let console = enclave.end();
+    for step in STEPS {
+        assert_eq!(status(&console, step), 0, "{step}:\n{}", console.join("\n"));
+    }
+    let straight =
+        "e2e| boto3| straight to the broker: ValidationException: GenerateDataKey without Recipient";
+    assert!(
+        console.iter().any(|line| line.starts_with(straight)),
+        "boto3 without the proxy:\n{}",
+        console.join("\n")
+    );
+    assert_ne!(status(&console, "wrong-ca"), 0, "a broker of another CA was believed");
+    say(&format!(
+        "enclave, CID 4: {} succeed, a broker of another CA is refused; {:.1} s",
+        STEPS.join(", "),
+        seconds(age)
+    ));
+
+    let console = other.end();
+    assert_ne!(status(&console, "GenerateDataKey"), 0, "{}", console.join("\n"));
+    assert_eq!(status(&console, "GenerateRandom"), 0, "needs no key:\n{}", console.join("\n"));
+    let refusal = console.iter().find(|line| line.starts_with("e2e| GenerateDataKey| error")).unwrap();
+    assert!(refusal.contains("AccessDenied"), "{refusal}");
+    say("enclave, CID 5, one byte of its image is another: refused");
+
+    let records: Vec<Value> =
+        parent.command("audit").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    check_records(&records, &pcr0, &other_pcr0);
+    say(&format!("{} audit records name each enclave's CID and PCR0", records.len()));
+
+    let metrics = parent.command("metrics").join("\n");
+    let forwarded = "nitro_key_broker_forward_connections_accepted_total{listen=\"vsock:4294967295:8444\",target=\"localhost:8445\"} 1";
+    assert!(metrics.contains(forwarded), "{metrics}");
+    let stopped = parent.command("stop");
+    assert_eq!(stopped, ["e2e: broker ended 0", "e2e: forwarder ended 0"]);
+    parent.end();
+    say("broker and forwarder drained");
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// How a step of the application ended.
+fn status(console: &[String], step: &str) -> i32 {
+    let prefix = format!("e2e: {step} ");
+    let line = console.iter().find_map(|line| line.strip_prefix(&prefix));
+    line.unwrap_or_else(|| panic!("{step} did not end:\n{}", console.join("\n"))).parse().unwrap()
+}
+
+/// Each enclave's decisions are on record with where they came from and what it runs.
+fn check_records(records: &[Value], pcr0: &str, other_pcr0: &str) {
+    let of = |cid: u32| {
+        let source = format!("vsock:{cid}:");
+        records.iter().filter(move |record| record["sourceIPAddress"].as_str().unwrap().starts_with(&source))
+    };
+    let recorded = |record: &Value| {
+        let name = record["eventName"].as_str().unwrap().to_owned();
+        let attestation = &record["additionalEventData"]["recipient"];
+        let image =
+            attestation["attestationDocumentEnclaveImageDigest"].as_str().unwrap_or_default().to_owned();
+        (name, image, record.get("errorCode").and_then(Value::as_str).map(str::to_owned))
+    };
+    let enclave: BTreeSet<_> = of(ENCLAVE).map(recorded).collect();
+    let other: BTreeSet<_> = of(OTHER_ENCLAVE).map(recorded).collect();
+    for operation in ["GenerateDataKey", "Decrypt", "GenerateRandom", "GenerateDataKeyPair"] {
+        let allowed = (operation.to_owned(), pcr0.to_owned(), None);
+        assert!(enclave.contains(&allowed), "{operation} of CID 4 is not in {enclave:?}");
+    }
+    let denied =
+        ("GenerateDataKey".to_owned(), other_pcr0.to_owned(), Some("AccessDeniedException".to_owned()));
+    assert!(other.contains(&denied), "the denial of CID 5 is not in {other:?}");
+    assert!(other.iter().all(|(name, _, error)| name == "GenerateRandom" || error.is_some()), "{other:?}");
+}
+
+/// The files of a run, in a folder that stays for whoever looks into it.
+struct Setting(PathBuf);
+
+impl Setting {
+    /// A broker's data directory with a TLS identity, another one whose CA nobody trusts, and a development root.
+    fn make(tools: &Tools) -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let setting = Self(target.join("e2e/work"));
+        let _ = std::fs::remove_dir_all(&setting.0);
+        std::fs::create_dir_all(setting.run()).unwrap();
+        for data in [setting.data(), setting.other_data()] {
+            run(tools.broker().arg("--data-dir").arg(data).args(["init", "--tls"]));
+        }
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        DevelopmentRoot::generate(hour_ago).unwrap().save(&setting.development_root()).unwrap();
+        setting
+    }
+
+    fn run(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    fn other_data(&self) -> PathBuf {
+        self.0.join("other-data")
+    }
+
+    fn development_root(&self) -> PathBuf {
+        self.0.join("development-root")
+    }
+
+    /// PCR0 as an operator finds it.
+    fn measure(&self, tools: &Tools, image: &EnclaveImage) -> String {
+        let file = self.0.join("image.eif");
+        std::fs::write(&file, &image.eif).unwrap();
+        let report = run(tools.broker().args(["eif", "measure", "--json"]).arg(&file));
+        let report: Value = serde_json::from_str(&report).unwrap();
+        report["Measurements"]["PCR0"].as_str().unwrap().to_owned()
+    }
+
+    fn create_key(&self, tools: &Tools, pcr0: &str) {
+        let policy = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Principal": "*", "Resource": "*",
+            "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:Decrypt"],
+            "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": pcr0}}}});
+        let file = self.0.join("policy.json");
+        std::fs::write(&file, policy.to_string()).unwrap();
+        let create = ["key", "create", "--alias", "alias/app", "--policy"];
+        run(tools.broker().arg("--data-dir").arg(self.data()).args(create).arg(&file));
+    }
+
+    /// Boots kernel and ramdisks of an image under the emulated hardware.
+    fn boot_enclave(
+        &self,
+        tools: &Tools,
+        vsock: &Vsock,
+        name: &'static str,
+        cid: u32,
+        image: &EnclaveImage,
+    ) -> Guest {
+        let hardware = images::hardware(tools, &self.development_root(), &image.eif);
+        let ramdisk = [&image.ramdisks[..], &hardware].concat();
+        let cmdline = format!("{CMDLINE} rdinit=/hardware/init");
+        let boot = Boot { name, cid, kernel: &tools.kernel, ramdisk: &ramdisk, cmdline, memory_mib: 768 };
+        Guest::start(tools, vsock, &boot)
+    }
+}
+
+/// Runs a command that must succeed; yields its standard output.
+fn run(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
