@@ -33,11 +33,11 @@ pub(super) async fn relay(
     };
     match copied {
         Ok(_) => Ok(()),
-        Err(_) if target.has_failed => Err(Failure::BrokenByTarget),
+        Err(_) if target.has_failed => target.broken(Failure::BrokenByTarget),
         Err(_) => {
             // A reset for a reset: with an orderly end the target could take half a request for a whole one.
             let _ = target.inner.set_zero_linger();
-            Err(Failure::BrokenByEnclave)
+            enclave.broken(Failure::BrokenByEnclave)
         }
     }
 }
@@ -70,17 +70,25 @@ impl Progress {
     }
 }
 
-/// A stream that tells of progress, counts what is written to it, and knows whether it was the one that failed.
+/// A stream that tells of progress, counts what is written to it, and knows how it ended.
 struct Watched<'w, S> {
     inner: S,
     progress: &'w Progress,
     written: &'w AtomicU64,
+    /// It has sent all that it had to send.
+    has_ended: bool,
     has_failed: bool,
 }
 
 impl<'w, S> Watched<'w, S> {
     fn new(inner: S, progress: &'w Progress, written: &'w AtomicU64) -> Self {
-        Self { inner, progress, written, has_failed: false }
+        Self { inner, progress, written, has_ended: false, has_failed: false }
+    }
+
+    /// How the connection ended when this side broke it. One that has sent all and then takes no more is closed: TLS has a
+    /// last word that clients do not wait for.
+    fn broken(&self, failure: Failure) -> Result<(), Failure> {
+        if self.has_ended { Ok(()) } else { Err(failure) }
     }
 
     fn watch<T>(&mut self, result: io::Result<T>) -> Poll<io::Result<T>> {
@@ -95,7 +103,9 @@ impl<'w, S> Watched<'w, S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let filled = buf.filled().len();
         let result = ready!(Pin::new(&mut this.inner).poll_read(cx, buf));
+        this.has_ended |= result.is_ok() && buf.filled().len() == filled && buf.remaining() > 0;
         this.watch(result)
     }
 }
