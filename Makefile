@@ -33,8 +33,8 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
-bench: prerequisites ## Measure verification and GenerateDataKey, as ratios to the cryptography in the same run
-	cargo bench --locked --bench broker --bench load
+bench: prerequisites ## Measure verification and GenerateDataKey as ratios to their cryptography, and lookups to those among ten keys
+	cargo bench --locked --bench broker --bench load --bench lookup
 
 .PHONY: e2e
 e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
@@ -45,14 +45,14 @@ crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for
 	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
 
 .PHONY: differential
-differential: peers ## Compare the verifier with published ones, two decoders and OpenSSL (part of `make test`)
-	cargo test --locked --test differential
+differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
+	cargo test --locked --test differential --test sigv4_peers
 
 .PHONY: bench-peers
 bench-peers: peers ## Measure the verifier beside published ones, in one run
 	cargo bench --locked --bench peers
 
-# Other people's verifiers, which tests and measurements ask: a workspace of its own, with a lock file of its own.
+# Other people's verifiers and signers, which tests and measurements ask: a workspace of its own, with a lock file of its own.
 .PHONY: peers
 peers:
 	@scripts/install-prerequisites build peers

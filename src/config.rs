@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::attestation::Requirements;
+use crate::auth::sigv4::{InvalidWindow, MAX_CLOCK_SKEW, MAX_PRESIGNED, SignatureWindow};
 use crate::server::{Limits, ListenAddress};
 use crate::text::shorten;
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub max_document_age_seconds: Option<u64>,
     /// How far ahead of this host's clock a document may be dated, in seconds.
     pub max_document_ahead_seconds: Option<u64>,
+    /// How far from this host's clock a request may be dated when it is signed, in seconds: 1 to 900.
+    pub max_clock_skew_seconds: Option<u64>,
+    /// How long a presigned request may count, in seconds: up to 604,800, and 0 refuses them.
+    pub max_presigned_seconds: Option<u64>,
     /// Accepts enclaves in debug mode.
     #[serde(default)]
     pub allow_debug: bool,
@@ -118,6 +123,8 @@ impl Config {
             trust_anchors,
             max_document_age_seconds,
             max_document_ahead_seconds,
+            max_clock_skew_seconds,
+            max_presigned_seconds,
             allow_debug,
             max_body_bytes,
             max_connections,
@@ -130,6 +137,8 @@ impl Config {
             trust_anchors: [self.trust_anchors, trust_anchors].concat(),
             max_document_age_seconds: max_document_age_seconds.or(self.max_document_age_seconds),
             max_document_ahead_seconds: max_document_ahead_seconds.or(self.max_document_ahead_seconds),
+            max_clock_skew_seconds: max_clock_skew_seconds.or(self.max_clock_skew_seconds),
+            max_presigned_seconds: max_presigned_seconds.or(self.max_presigned_seconds),
             allow_debug: allow_debug || self.allow_debug,
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
@@ -145,6 +154,17 @@ impl Config {
             max_ahead: seconds(self.max_document_ahead_seconds, default.max_ahead),
             allow_debug: self.allow_debug,
         }
+    }
+
+    /// When signatures count.
+    ///
+    /// # Errors
+    /// When a setting is outside its range.
+    pub fn signature_window(&self) -> Result<SignatureWindow, InvalidWindow> {
+        SignatureWindow::new(
+            self.max_clock_skew_seconds.unwrap_or(MAX_CLOCK_SKEW.as_secs()),
+            self.max_presigned_seconds.unwrap_or(MAX_PRESIGNED.as_secs()),
+        )
     }
 
     /// What clients may take.
@@ -289,6 +309,15 @@ mod tests {
         assert_eq!(merged.requirements().max_age, Duration::from_secs(60));
         assert!(merged.requirements().allow_debug);
         assert_eq!(merged.limits().max_connections, 7);
+    }
+
+    #[test]
+    fn signatures_count_as_long_as_with_aws_unless_told_otherwise() {
+        let read = |text| toml::from_str::<Config>(text).unwrap().signature_window();
+        assert_eq!(read(""), Ok(SignatureWindow::default()));
+        let tight = read("max_clock_skew_seconds = 60\nmax_presigned_seconds = 0");
+        assert_eq!(tight, SignatureWindow::new(60, 0));
+        assert_eq!(read("max_clock_skew_seconds = 901"), Err(InvalidWindow::Skew(901)));
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl EncryptionContext {
         self.pairs.keys().map(String::as_str)
     }
 
+    /// All pairs in order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The number of pairs.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
     /// Whether there are no pairs; the same as no context.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()

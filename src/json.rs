@@ -23,8 +23,8 @@ pub enum Json {
     Bool(bool),
     /// A number without fraction or exponent that fits.
     Integer(i64),
-    /// Any other number.
-    OtherNumber,
+    /// Any other number, as near as a double comes.
+    OtherNumber(f64),
     /// A string.
     String(String),
     /// An array.
@@ -90,7 +90,7 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Integer(_) | Self::OtherNumber => "a number",
+            Self::Integer(_) | Self::OtherNumber(_) => "a number",
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -107,7 +107,7 @@ impl Json {
 
     fn refuse_repeated_names(&self, path: &Path<'_>) -> Result<(), JsonError> {
         match self {
-            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::OtherNumber | Self::String(_) => Ok(()),
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::OtherNumber(_) | Self::String(_) => Ok(()),
             Self::Array(items) => {
                 (0..).zip(items).try_for_each(|(at, item)| item.refuse_repeated_names(&path.index(at)))
             }
@@ -160,11 +160,11 @@ impl<'de> Visitor<'de> for JsonSeed<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(i64::try_from(value).map_or(Json::OtherNumber, Json::Integer))
+        Ok(i64::try_from(value).map_or(Json::OtherNumber(value as f64), Json::Integer))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::OtherNumber)
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::OtherNumber(value))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -269,8 +269,8 @@ mod tests {
     fn depth_and_surplus_are_refused() {
         assert!(Json::parse("[".repeat(100_000).as_bytes()).is_err());
         assert!(Json::parse(b"{} {}").is_err());
-        assert_eq!(Json::parse(b"1e3"), Ok(Json::OtherNumber));
-        assert_eq!(Json::parse(b"18446744073709551615"), Ok(Json::OtherNumber));
+        assert_eq!(Json::parse(b"1e3"), Ok(Json::OtherNumber(1000.0)));
+        assert_eq!(Json::parse(b"18446744073709551615"), Ok(Json::OtherNumber(u64::MAX as f64)));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 use std::collections::BTreeSet;

@@ -29,7 +29,7 @@ mod targets;
 
 use broker::client::{Answer, Client};
 use broker::enclave::Enclave;
-use broker::{TestBroker, TestKey, open_policy};
+use broker::{Setup, TestBroker, TestKey, open_policy};
 use serde_json::json;
 
 /// A broker, and beside the connection under attack one that behaves.
@@ -43,7 +43,11 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let broker = TestBroker::start().await;
+        Self::set_with(Setup::default()).await
+    }
+
+    async fn set_with(setup: Setup) -> Self {
+        let broker = TestBroker::start_with(setup).await;
         let key = broker.create_key(&open_policy()).await;
         let (client, bystander) = (broker.connect().await, broker.connect().await);
         Self { broker, key, enclave: Enclave::new(), client, bystander }

@@ -26,10 +26,10 @@ use broker::{ACCOUNT, REGION, TestBroker, TestKey, open_policy, parse_policy};
 use hkdf::Hkdf;
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
-    self, BlobError, CiphertextBlob, DataKey, Key, KeyId, KeyMaterial, KeyMaterialId, KeyState,
-    MAX_CIPHERTEXT_BLOB_LEN, Realm,
+    self, BlobError, CiphertextBlob, DataKey, Key, KeyId, KeyMaterial, KeyMaterialId, KeyOrigin, KeySpec,
+    KeyState, KeyUsage, MAX_CIPHERTEXT_BLOB_LEN, Realm,
 };
-use nitro_key_broker::policy::{Caller, Permit, Question, decide};
+use nitro_key_broker::policy::{Caller, Permit, Policies, Question, decide};
 use nitro_key_broker::time::UnixTime;
 use proptest::prelude::*;
 use serde_json::json;
@@ -270,6 +270,10 @@ impl Stage {
             id,
             arn: Realm::new(REGION, ACCOUNT).unwrap().key_arn(id),
             state: KeyState::Enabled,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: KeyOrigin::AwsKms,
+            public_key: None,
             description: String::new(),
             created_at: UnixTime::from_ms(0),
             deletion_at: None,
@@ -277,20 +281,13 @@ impl Stage {
             policy: Arc::new(parse_policy(&open_policy())),
             materials: Vec::new(),
         };
-        let question = Question {
-            caller: &Caller::Anonymous,
-            action: "kms:GenerateDataKeyWithoutPlaintext",
-            resource: key.arn.as_str(),
-            resource_aliases: &[],
-            request_alias: None,
-            recipient: None,
-            encryption_context: &EncryptionContext::default(),
-            data_key_pair_spec: None,
-            source_ip: None,
-            secure_transport: false,
-            now: UnixTime::from_ms(0),
-        };
-        let permit = decide(&key.policy, &question).unwrap();
+        let question = Question::new(
+            &Caller::Anonymous,
+            "kms:GenerateDataKeyWithoutPlaintext",
+            key.arn.as_str(),
+            UnixTime::from_ms(0),
+        );
+        let permit = decide(&Policies { key: &key.policy, grants: &[] }, &question).unwrap();
         Self { key, permit }
     }
 

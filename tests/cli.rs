@@ -146,6 +146,9 @@ For more information, try '--help'.
         &["forward", "--route", "http://127.0.0.1:80=localhost:80"],
         &["forward", "--route", "vsock://any:8443=19:8443"],
         &["forward", "--config", "/nonexistent"],
+        &["serve", "--max-clock-skew", "0"],
+        &["serve", "--max-clock-skew", "901"],
+        &["serve", "--max-presigned", "604801"],
         &["key", "describe", "no key id"],
         &["alias", "create", "no-prefix", "--key-id", "x"],
         &["credential", "create", "--principal", "me"],
@@ -164,6 +167,20 @@ For more information, try '--help'.
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", transcript(&output));
         assert!(output.stderr.starts_with(b"error: "), "{}", transcript(&output));
     }
+}
+
+#[test]
+fn no_signature_may_count_longer_than_with_aws() {
+    let data_dir = DataDir::initialised();
+    data_dir.write("data/broker.toml", "max_clock_skew_seconds = 3600\n");
+    assert_data_eq!(
+        transcript(&data_dir.run(&["serve", "--listen", "http://127.0.0.1:0"])),
+        str![[r#"
+error: the clock skew must be from 1 to 900 seconds, not 3600
+[status 2]
+
+"#]]
+    );
 }
 
 #[test]
@@ -224,7 +241,9 @@ fn a_key_is_made_named_listed_and_described() {
     );
     assert_eq!(
         data_dir.stdout(&["key", "list"]),
-        format!("{id}  Enabled         alias/one,alias/two  for tests\n")
+        format!(
+            "{id}  Enabled         SYMMETRIC_DEFAULT     ENCRYPT_DECRYPT     alias/one,alias/two  for tests\n"
+        )
     );
     for name in [id, arn, "alias/one", "arn:aws:kms:us-east-1:000000000000:alias/two"] {
         let described: Value =
@@ -252,6 +271,74 @@ hint: `nitro-key-broker key list` shows all
 
 "#]]
     );
+}
+
+#[test]
+fn keys_of_every_kind_are_made_listed_and_described() {
+    let data_dir = DataDir::initialised();
+    data_dir.stdout(&["key", "create", "--key-spec", "HMAC_384", "--alias", "alias/mac"]);
+    let rsa = ["--key-spec", "RSA_2048", "--key-usage", "ENCRYPT_DECRYPT", "--alias", "alias/rsa"];
+    data_dir.stdout(&[&["key", "create"], &rsa[..]].concat());
+    let p256 =
+        ["--key-spec", "ECC_NIST_P256", "--key-usage", "KEY_AGREEMENT", "--alias", "alias/ecdh", "--json"];
+    let made: Value =
+        serde_json::from_str(&data_dir.stdout(&[&["key", "create"], &p256[..]].concat())).unwrap();
+    assert_eq!(made["KeyAgreementAlgorithms"], serde_json::json!(["ECDH"]));
+    assert_eq!(made.get("CurrentKeyMaterialId"), None);
+
+    let listed = data_dir.stdout(&["key", "list"]);
+    for expected in [
+        "Enabled         HMAC_384              GENERATE_VERIFY_MAC alias/mac\n",
+        "Enabled         RSA_2048              ENCRYPT_DECRYPT     alias/rsa\n",
+        "Enabled         ECC_NIST_P256         KEY_AGREEMENT       alias/ecdh\n",
+    ] {
+        assert!(listed.contains(expected), "{listed}");
+    }
+    assert_data_eq!(
+        data_dir.stdout(&["key", "describe", "alias/rsa"]),
+        str![[r#"
+ARN          arn:aws:kms:us-east-1:000000000000:key/[..]
+State        Enabled
+Created      [..]
+Spec         RSA_2048, ENCRYPT_DECRYPT
+Algorithms   RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256
+Aliases      alias/rsa
+Description
+Material
+
+"#]]
+    );
+    for (arguments, expected) in [
+        (
+            &["--key-spec", "RSA_2048"][..],
+            str![[r#"
+error: You must specify a KeyUsage value for a key with the KeySpec RSA_2048
+hint: pass --key-usage ENCRYPT_DECRYPT or SIGN_VERIFY
+[status 2]
+
+"#]],
+        ),
+        (
+            &["--key-spec", "HMAC_256", "--key-usage", "SIGN_VERIFY"],
+            str![[r#"
+error: KeyUsage SIGN_VERIFY is not compatible with KeySpec HMAC_256
+hint: pass --key-usage GENERATE_VERIFY_MAC
+[status 2]
+
+"#]],
+        ),
+        (
+            &["--key-spec", "RSA_2048", "--key-usage", "SIGN_VERIFY", "--origin", "EXTERNAL"],
+            str![[r#"
+error: a key with the KeySpec RSA_2048 cannot have the Origin EXTERNAL here
+[status 2]
+
+"#]],
+        ),
+    ] {
+        let output = data_dir.run(&[&["key", "create"], arguments].concat());
+        assert_data_eq!(transcript(&output), expected);
+    }
 }
 
 #[test]

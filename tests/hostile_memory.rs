@@ -26,7 +26,9 @@ use mint::cbor::Cbor;
 use mint::vectors::NOW_MS;
 use mint::{certificate, der};
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, verify};
-use nitro_key_broker::auth::sigv4::{RawRequest, Scope, parse_authorization};
+use nitro_key_broker::auth::sigv4::{
+    MAX_QUERY_LEN, RawRequest, Scope, SignatureWindow, parse_signed_request,
+};
 use nitro_key_broker::cose::UnverifiedSign1;
 use nitro_key_broker::crypto::P384PublicKey;
 use nitro_key_broker::json::Json;
@@ -208,7 +210,18 @@ fn hostile_headers() {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_str(&authorization).unwrap());
         assert_peak(what, 8 * KIB, || {
-            assert!(parse_authorization(raw(&headers, "", b"")).is_err(), "{what}")
+            assert!(parse_signed_request(raw(&headers, "", b"")).is_err(), "{what}")
+        });
+    }
+
+    for (what, query) in [
+        ("many parameters", "&a".repeat(BODY_LEN)),
+        ("a long query", "a".repeat(BODY_LEN)),
+        ("a long date", format!("X-Amz-Date={}", "%30".repeat(5_000))),
+        ("many signed headers", format!("X-Amz-SignedHeaders={}", "a;".repeat(8_000))),
+    ] {
+        assert_peak(what, 32 * KIB, || {
+            assert!(parse_signed_request(raw(&HeaderMap::new(), &query, b"")).is_err(), "{what}")
         });
     }
 
@@ -228,13 +241,14 @@ fn hostile_headers() {
         names.join(";")
     );
     headers.insert("authorization", HeaderValue::from_str(&authorization).unwrap());
-    let query = "%61&".repeat(16 * 1024);
+    let query = ["%61".repeat(84).as_str(); 64].join("&");
+    assert!(query.len() > MAX_QUERY_LEN - 256);
     let body = vec![0; BODY_LEN];
     let now = UnixTime::parse_rfc3339("2026-01-03T20:41:07Z").unwrap();
     assert_peak("everything signed", 8 * 1024 * KIB, || {
-        let signed = parse_authorization(raw(&headers, &query, &body)).unwrap().unwrap();
+        let signed = parse_signed_request(raw(&headers, &query, &body)).unwrap().unwrap();
         let scope = Scope { region: "eu-central-1", service: "kms" };
-        assert!(signed.verify(b"secret", &scope, now).is_err());
+        assert!(signed.verify(b"secret", &scope, &SignatureWindow::default(), now).is_err());
     });
 }
 

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 #[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
 
 use std::io::Write;
@@ -27,6 +28,8 @@ use enclave_sample::nsm::simulated::SimulatedEnclave;
 use serde_json::{Value, json};
 use signer::sign;
 use tracing_subscriber::fmt::MakeWriter;
+
+const WORKER: &str = "arn:aws:iam::111122223333:role/worker";
 
 /// Everything that left the broker in one way.
 struct Tapped {
@@ -105,6 +108,23 @@ async fn no_key_leaves_the_broker_in_the_clear() {
         let members = tap(&mut wire, answer).members();
         secrets.push(Secret { what: "random bytes", bytes: enclave.open(&members) });
 
+        // A token names a grant, but is as good as a key to nobody else: it goes to who made the grant alone.
+        let grant = json!({"KeyId": key.arn, "GranteePrincipal": WORKER, "Operations": ["Decrypt"]});
+        let answer = client.call("CreateGrant", &attested(grant.clone())).await;
+        tap(&mut wire, answer).refusal();
+        let answer = client.call("CreateGrant", &with(grant, "KeyId", json!(open_key.arn))).await;
+        let made = answer.members();
+        let token = made["GrantToken"].as_str().unwrap().to_owned();
+        let by_token = json!({"GrantToken": token, "DryRun": true});
+        let answer = client.call("RetireGrant", &by_token).await;
+        tap(&mut wire, answer).refusal();
+        let members = attested(with(ask.clone(), "GrantTokens", json!([token])));
+        let answer = client.call("GenerateDataKey", &members).await;
+        tap(&mut wire, answer).members();
+        let answer = client.call("ListGrants", &json!({"KeyId": open_key.arn})).await;
+        tap(&mut wire, answer).members();
+        secrets.push(Secret { what: "grant token", bytes: token.into_bytes() });
+
         // The same asked for in every way that must not release it.
         let open = json!({"CiphertextBlob": blob, "EncryptionContext": context});
         let mut altered = STANDARD.decode(blob.as_str().unwrap()).unwrap();
@@ -153,6 +173,8 @@ async fn no_key_leaves_the_broker_in_the_clear() {
         raw_requests(&broker, &mut wire, &mut client).await;
     }
 
+    use_other_kinds(&broker, (&enclave, &stranger), &mut wire, &mut secrets).await;
+
     for (what, key) in [("material", &key), ("material of the open key", &open_key)] {
         secrets.push(Secret { what, bytes: key.material.to_vec() });
     }
@@ -161,7 +183,7 @@ async fn no_key_leaves_the_broker_in_the_clear() {
     secrets.push(Secret { what: "root key", bytes: root_key });
     secrets.push(Secret { what: "secret access key", bytes: credential.secret.into_bytes() });
     secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
-    assert_eq!(secrets.len(), 53);
+    assert_eq!(secrets.len(), 72);
 
     let mut tapped = wire;
     for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {
@@ -190,6 +212,96 @@ async fn no_key_leaves_the_broker_in_the_clear() {
             let place = [b"{\"Plaintext\":\"", &spelled[..], b"\"}"].concat();
             assert!(find(&place, &secret.bytes).is_some(), "{} as {form} was not found", secret.what);
         }
+    }
+}
+
+/// Keys that sign, agree, encrypt with RSA and make MACs, each used and misused.
+async fn use_other_kinds(
+    broker: &TestBroker,
+    (enclave, stranger): (&Enclave, &Enclave),
+    wire: &mut Vec<Tapped>,
+    secrets: &mut Vec<Secret>,
+) {
+    let mut client = broker.connect().await;
+    let now = broker.now();
+    let policy = policy_on_pcr0(&enclave.pcr(0));
+    let signing = broker.create_key_of("ECC_NIST_P256", "SIGN_VERIFY", &policy).await;
+    let agreement = broker.create_key_of("ECC_NIST_P256", "KEY_AGREEMENT", &policy).await;
+    let rsa = broker.create_key_of("RSA_2048", "ENCRYPT_DECRYPT", &policy).await;
+    let rsa_signing = broker.create_key_of("RSA_2048", "SIGN_VERIFY", &policy).await;
+    let mac = broker.create_key_of("HMAC_256", "GENERATE_VERIFY_MAC", &policy).await;
+    for key in [&signing, &agreement] {
+        secrets.push(Secret { what: "PKCS#8", bytes: key.material.clone() });
+        secrets.push(Secret { what: "scalar of a key", bytes: key.material[36..68].to_vec() });
+    }
+    for key in [&rsa, &rsa_signing] {
+        // In the PKCS#8 of RSA-2048 the private exponent stands at 303 to 559, the first prime behind it.
+        secrets.push(Secret { what: "private exponent", bytes: key.material[320..384].to_vec() });
+        secrets.push(Secret { what: "prime", bytes: key.material[580..644].to_vec() });
+    }
+    secrets.push(Secret { what: "HMAC key", bytes: mac.material.clone() });
+
+    let plaintext: [u8; 32] = rand::random();
+    secrets.push(Secret { what: "plaintext under RSA", bytes: plaintext.to_vec() });
+    let under_rsa = json!({"KeyId": rsa.arn, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+    let encrypt = with(under_rsa.clone(), "Plaintext", json!(STANDARD.encode(plaintext)));
+    let attested = |members: &Value| with(members.clone(), "Recipient", enclave.recipient(now));
+    let answer = client.call("Encrypt", &attested(&encrypt)).await;
+    let ciphertext = tap(wire, answer).members()["CiphertextBlob"].clone();
+    let decrypt = with(under_rsa, "CiphertextBlob", ciphertext);
+    let answer = client.call("Decrypt", &attested(&decrypt)).await;
+    assert_eq!(enclave.open(&tap(wire, answer).members()), plaintext);
+
+    let derive = json!({
+        "KeyId": agreement.arn, "KeyAgreementAlgorithm": "ECDH",
+        "PublicKey": STANDARD.encode(&signing.public_key),
+    });
+    let answer = client.call("DeriveSharedSecret", &attested(&derive)).await;
+    let secret = enclave.open(&tap(wire, answer).members());
+    assert_eq!(secret.len(), 32);
+    secrets.push(Secret { what: "shared secret", bytes: secret });
+
+    let message = STANDARD.encode(b"message");
+    let sign = json!({"KeyId": signing.arn, "Message": message, "SigningAlgorithm": "ECDSA_SHA_256"});
+    let sign_rsa =
+        json!({"KeyId": rsa_signing.arn, "Message": message, "SigningAlgorithm": "RSASSA_PSS_SHA_256"});
+    let make_mac = json!({"KeyId": mac.arn, "Message": message, "MacAlgorithm": "HMAC_SHA_256"});
+    for (operation, members) in [
+        ("Sign", &sign),
+        ("Sign", &sign_rsa),
+        ("GenerateMac", &make_mac),
+        ("GetPublicKey", &json!({"KeyId": rsa.arn})),
+        ("GetPublicKey", &json!({"KeyId": signing.arn})),
+    ] {
+        let answer = client.call(operation, &attested(members)).await;
+        tap(wire, answer).members();
+        let by_stranger = with(members.clone(), "Recipient", stranger.recipient(now));
+        let answer = client.call(operation, &by_stranger).await;
+        tap(wire, answer).refusal();
+    }
+    let wrong = STANDARD.encode([7; 64]);
+    for (operation, members) in [
+        ("Verify", attested(&with(sign.clone(), "Signature", json!(wrong)))),
+        ("VerifyMac", attested(&with(make_mac.clone(), "Mac", json!(wrong)))),
+        ("Sign", attested(&with(sign.clone(), "KeyId", json!(agreement.arn)))),
+        ("Sign", attested(&with(sign.clone(), "MessageType", json!("DIGEST")))),
+        ("Sign", attested(&with(sign, "DryRun", json!(true)))),
+        ("GenerateMac", attested(&with(make_mac, "KeyId", json!(signing.arn)))),
+        ("DeriveSharedSecret", derive.clone()),
+        ("DeriveSharedSecret", with(derive.clone(), "Recipient", stranger.recipient(now))),
+        ("DeriveSharedSecret", with(derive.clone(), "Recipient", recipient(b"no document"))),
+        ("DeriveSharedSecret", attested(&with(derive.clone(), "KeyId", json!(signing.arn)))),
+        ("DeriveSharedSecret", attested(&with(derive, "PublicKey", json!(wrong)))),
+        ("Decrypt", decrypt.clone()),
+        ("Decrypt", with(decrypt.clone(), "Recipient", stranger.recipient(now))),
+        ("Decrypt", attested(&with(decrypt.clone(), "KeyId", json!(rsa_signing.arn)))),
+        ("Decrypt", attested(&with(decrypt.clone(), "EncryptionAlgorithm", json!("RSAES_OAEP_SHA_1")))),
+        ("Decrypt", attested(&with(decrypt, "CiphertextBlob", json!(wrong)))),
+        ("Encrypt", attested(&with(encrypt, "EncryptionContext", json!({"a": "1"})))),
+    ] {
+        let answer = client.call(operation, &members).await;
+        let refusal = tap(wire, answer).refusal();
+        assert!(refusal.starts_with("400 "), "{refusal}");
     }
 }
 

@@ -13,8 +13,14 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+#[path = "support/signer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod signer;
+
 #[path = "operations/aliases.rs"]
 mod aliases;
+#[path = "operations/asymmetric_encryption.rs"]
+mod asymmetric_encryption;
 #[path = "operations/compatibility.rs"]
 mod compatibility;
 #[path = "operations/confusion.rs"]
@@ -25,26 +31,48 @@ mod data_key_pairs;
 mod deletion;
 #[path = "operations/dry_run.rs"]
 mod dry_run;
+#[path = "operations/encapsulation.rs"]
+mod encapsulation;
 #[path = "operations/encrypt.rs"]
 mod encrypt;
 #[path = "operations/evidence.rs"]
 mod evidence;
+#[path = "operations/grant_chains.rs"]
+mod grant_chains;
+#[path = "operations/grants.rs"]
+mod grants;
+#[path = "operations/imports.rs"]
+mod imports;
+#[path = "operations/last_usage.rs"]
+mod last_usage;
+#[path = "operations/mac.rs"]
+mod mac;
 #[path = "operations/management.rs"]
 mod management;
+#[path = "operations/openssl.rs"]
+mod openssl;
 #[path = "operations/parameters.rs"]
 mod parameters;
+#[path = "operations/public_key.rs"]
+mod public_key;
 #[path = "operations/random.rs"]
 mod random;
 #[path = "operations/released.rs"]
 mod released;
 #[path = "operations/rotation.rs"]
 mod rotation;
+#[path = "operations/shared_secret.rs"]
+mod shared_secret;
+#[path = "operations/sign.rs"]
+mod sign;
+#[path = "operations/unsupported.rs"]
+mod unsupported;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker::client::{Answer, Client};
 use broker::enclave::Enclave;
-use broker::{TestBroker, TestKey, open_policy};
+use broker::{TestBroker, TestCredential, TestKey, open_policy};
 use serde_json::{Value, json};
 
 /// A broker with one key that everybody may use, an enclave and a connection.
@@ -65,6 +93,12 @@ impl Stage {
 
     fn recipient(&self) -> Value {
         self.enclave.recipient(self.broker.now())
+    }
+
+    /// One operation, signed with `credential`.
+    async fn signed(&mut self, credential: &TestCredential, operation: &str, members: &Value) -> Answer {
+        let request = broker::client::request(operation, members.to_string());
+        self.client.send(signer::sign(request, credential, self.broker.now()).await).await
     }
 
     /// GenerateDataKey for 32 bytes; `changes` are laid over the members, null takes one away.

@@ -34,7 +34,7 @@ use nitro_key_broker::attestation::{Requirements, Step, TrustAnchors, verify};
 use nitro_key_broker::audit::{AuditEvent, Ending, Outcome, Subject};
 use nitro_key_broker::cms::EnvelopedData;
 use nitro_key_broker::cose::{CoseError, UnverifiedSign1};
-use nitro_key_broker::crypto::{OaepKey, P384PublicKey, aes256_cbc_encrypt};
+use nitro_key_broker::crypto::{OaepDigest, OaepKey, P384PublicKey, aes256_cbc_encrypt};
 use nitro_key_broker::json::Json;
 use nitro_key_broker::keys::{AliasName, KeyId, KeyIdentifier, Realm};
 use nitro_key_broker::operations::{MemberError, Members};
@@ -152,7 +152,7 @@ mod cms {
             let key = OaepKey::from_spki_der(RECIPIENT.spki_der()).unwrap();
             let ber = EnvelopedData {
                 subject_key_identifier: RECIPIENT.key_identifier(),
-                encrypted_key: &key.encrypt(&CONTENT_ENCRYPTION_KEY).unwrap(),
+                encrypted_key: &key.encrypt(OaepDigest::Sha256, &CONTENT_ENCRYPTION_KEY).unwrap(),
                 iv: &iv,
                 encrypted_content: &aes256_cbc_encrypt(&CONTENT_ENCRYPTION_KEY, iv, &plaintext).unwrap(),
             }

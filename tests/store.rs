@@ -20,14 +20,19 @@ use broker::database::Database;
 use broker::enclave::Enclave;
 use broker::{ACCOUNT, NOW, REGION, TestBroker, TestKey, open_policy, parse_policy, policy_on_pcr0};
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
+use nitro_key_broker::crypto::KeyPairKind;
+use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
-    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, Rotation,
-    RotationKind, WrappedKeyMaterial,
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState,
+    KeyUsage, Realm, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
-use nitro_key_broker::policy::PrincipalArn;
+use nitro_key_broker::policy::{Grant, GrantConstraint, GrantId, GrantOperation, GrantTerms, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
-use nitro_key_broker::store::{Credential, SqliteStore, Store, StoreError};
+use nitro_key_broker::store::{
+    AliasStore, Credential, CredentialStore, GrantStore, KeyMaterialStore, KeyStore, SqliteStore, Store,
+    StoreError,
+};
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
 use sqlx::migrate::Migrator;
@@ -72,6 +77,10 @@ fn key() -> Key {
         id,
         arn: realm().key_arn(id),
         state: KeyState::Enabled,
+        spec: KeySpec::KeyPair(KeyPairKind::P384),
+        usage: KeyUsage::KeyAgreement,
+        origin: KeyOrigin::External,
+        public_key: Some(vec![4, 5, 6]),
         description: "Größe 'quoted' \u{0}".to_owned(),
         created_at: UnixTime::from_ms(1_767_472_867_123),
         deletion_at: Some(NOW),
@@ -118,9 +127,24 @@ async fn what_was_stored_is_there_after_opening_again() {
     for identifier in [identifier(&key), KeyIdentifier::Alias(alias("alias/a"))] {
         let found = store.find_key(&identifier).await.unwrap().unwrap();
         // Exhaustive, so that a new field is looked at here.
-        let Key { id, arn, state, description, created_at, deletion_at, rotation, policy, materials } =
-            &found.key;
+        let Key {
+            id,
+            arn,
+            state,
+            spec,
+            usage,
+            origin,
+            public_key,
+            description,
+            created_at,
+            deletion_at,
+            rotation,
+            policy,
+            materials,
+        } = &found.key;
         assert_eq!((*id, arn, *state), (key.id, &key.arn, KeyState::Enabled));
+        assert_eq!((*spec, *usage, *origin), (key.spec, key.usage, key.origin));
+        assert_eq!(*public_key, key.public_key);
         assert_eq!((description, *created_at), (&key.description, key.created_at));
         assert_eq!((*deletion_at, *rotation), (key.deletion_at, key.rotation));
         assert_eq!(policy.text(), key.policy.text());
@@ -184,7 +208,8 @@ async fn the_file_is_strict_and_durable() {
             .unwrap();
     let strict: Vec<String> =
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
-    assert_eq!(strict, ["aliases", "credentials", "key_materials", "keys", "realm"]);
+    let expected = ["aliases", "credentials", "grants", "key_materials", "key_usages", "keys", "realm"];
+    assert_eq!(strict, expected);
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
     assert_eq!(mode, "wal");
@@ -248,6 +273,150 @@ async fn keys_are_listed_page_by_page_in_order() {
         listed.extend(page.iter().map(|entry| entry.key.id));
     }
     assert_eq!(listed, ids);
+}
+
+fn grant(key: &Key, grantee: &str) -> Grant {
+    Grant {
+        id: GrantId::from_bytes(rand::random()),
+        resource: key.arn.as_str().into(),
+        name: None,
+        terms: GrantTerms {
+            grantee: PrincipalArn::parse(grantee).unwrap(),
+            retiring: None,
+            operations: [GrantOperation::Decrypt].into_iter().collect(),
+            constraint: None,
+        },
+        issuing_account: ACCOUNT.into(),
+        created_at: NOW,
+    }
+}
+
+const USER: &str = "arn:aws:iam::111122223333:user/alice";
+
+#[tokio::test]
+async fn grants_are_there_after_opening_again() {
+    let file = File::new();
+    let store = file.create().await;
+    let key = key();
+    store.insert_key(&key).await.unwrap();
+    let context = [("b".to_owned(), "2".to_owned()), ("a \"quoted\"".to_owned(), "ä".to_owned())];
+    let full = Grant {
+        name: Some("name".into()),
+        terms: GrantTerms {
+            retiring: Some(PrincipalArn::parse("arn:aws:iam::444455556666:root").unwrap()),
+            operations: GrantOperation::ALL.into_iter().collect(),
+            constraint: Some(GrantConstraint::EncryptionContextEquals(
+                EncryptionContext::new(context.into()).unwrap(),
+            )),
+            ..grant(&key, "arn:aws:iam::111122223333:role/team/worker").terms
+        },
+        created_at: UnixTime::from_ms(1_767_472_867_123),
+        ..grant(&key, USER)
+    };
+    let (mut subset, minimal) = (full.clone(), grant(&key, USER));
+    subset.id = GrantId::from_bytes(rand::random());
+    subset.terms.constraint = Some(GrantConstraint::EncryptionContextSubset(EncryptionContext::EMPTY));
+    for grant in [&full, &subset, &minimal] {
+        assert_eq!(store.insert_grant(key.id, grant).await.unwrap(), grant.id);
+    }
+    drop(store);
+    let store = file.open().await;
+    for grant in [&full, &subset, &minimal] {
+        assert_eq!(*store.find_grant(&grant.id).await.unwrap().unwrap(), *grant);
+    }
+    assert!(store.find_grant(&GrantId::from_bytes([0; 32])).await.unwrap().is_none());
+    assert!(!store.delete_grant(&GrantId::from_bytes([0; 32])).await.unwrap());
+    let nobody = KeyId::from_random_bytes(rand::random());
+    let error = store.insert_grant(nobody, &grant(&key, USER)).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody), "{error}");
+}
+
+#[tokio::test]
+async fn a_caller_finds_the_grants_that_cover_it_on_the_key() {
+    let file = File::new();
+    let store = file.create().await;
+    let (key, other) = (key(), key());
+    store.insert_key(&key).await.unwrap();
+    store.insert_key(&other).await.unwrap();
+    let grantees = [
+        USER,
+        "arn:aws:iam::111122223333:role/worker",
+        "arn:aws:iam::111122223333:role/team/worker",
+        "arn:aws:sts::111122223333:assumed-role/worker/one",
+        "arn:aws:iam::444455556666:role/worker",
+        "arn:aws:iam::111122223333:root",
+    ];
+    for grantee in grantees {
+        store.insert_grant(key.id, &grant(&key, grantee)).await.unwrap();
+    }
+    store.insert_grant(other.id, &grant(&other, USER)).await.unwrap();
+    let covering = async |caller: &str| {
+        let caller = PrincipalArn::parse(caller).unwrap();
+        let found = store.grants_to(key.id, &caller).await.unwrap();
+        let covering = found.iter().filter(|grant| grant.terms.grantee.covers(&caller));
+        let mut grantees: Vec<String> = covering.map(|grant| grant.terms.grantee.to_string()).collect();
+        grantees.sort();
+        grantees
+    };
+    for (caller, expected) in [
+        (USER, &[USER][..]),
+        (grantees[1], &[grantees[1]]),
+        (grantees[2], &[grantees[2]]),
+        ("arn:aws:sts::111122223333:assumed-role/worker/one", &[grantees[2], grantees[1], grantees[3]]),
+        ("arn:aws:sts::111122223333:assumed-role/worker/two", &[grantees[2], grantees[1]]),
+        ("arn:aws:iam::111122223333:root", &[grantees[5]]),
+        ("arn:aws:iam::111122223333:user/bob", &[]),
+    ] {
+        // The second time from memory.
+        for _ in 0..2 {
+            assert_eq!(covering(caller).await, expected, "{caller}");
+        }
+    }
+}
+
+/// A grant that another process ends is not remembered, and one that it makes is found.
+#[tokio::test]
+async fn the_grants_of_another_process_are_seen_by_the_next_read() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let key = key();
+    ours.insert_key(&key).await.unwrap();
+    let alice = PrincipalArn::parse(USER).unwrap();
+    for _ in 0..5 {
+        assert!(ours.grants_to(key.id, &alice).await.unwrap().is_empty());
+        let grant = grant(&key, USER);
+        theirs.insert_grant(key.id, &grant).await.unwrap();
+        assert_eq!(ours.grants_to(key.id, &alice).await.unwrap().len(), 1);
+        assert!(ours.find_grant(&grant.id).await.unwrap().is_some());
+        assert!(theirs.delete_grant(&grant.id).await.unwrap());
+        assert!(ours.grants_to(key.id, &alice).await.unwrap().is_empty());
+        assert!(ours.find_grant(&grant.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_broken_grant_is_reported_as_corrupt() {
+    for (column, value, what) in [
+        ("operations", "'Decrypt,Nothing'", "grant operation"),
+        ("operations", "''", "grant operation"),
+        ("grantee", "'alice'", "principal ARN"),
+        ("retiring", "'alice'", "principal ARN"),
+        ("constraint_context", "'[]'", "grant constraint"),
+        ("constraint_type", "'Equals'", "grant constraint type"),
+    ] {
+        let file = File::new();
+        let store = file.create().await;
+        let key = key();
+        store.insert_key(&key).await.unwrap();
+        let mut grant = grant(&key, USER);
+        grant.terms.constraint = Some(GrantConstraint::EncryptionContextEquals(EncryptionContext::EMPTY));
+        store.insert_grant(key.id, &grant).await.unwrap();
+        file.database().await.execute(&format!("UPDATE grants SET {column} = {value}")).await;
+        let error = store.find_grant(&grant.id).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { what: found, .. } if *found == what), "{error}");
+        let caller = PrincipalArn::parse(USER).unwrap();
+        assert!(store.grants_to(key.id, &caller).await.is_err());
+    }
 }
 
 /// Two stores on one file stand for the broker and the command line.

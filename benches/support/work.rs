@@ -9,12 +9,15 @@ use minicbor::{Decoder, Encoder};
 use nitro_key_broker::attestation::{
     self, AttestedRecipient, MemoSize, Requirements, TrustAnchors, VerifiedEvidence, Verifier,
 };
-use nitro_key_broker::crypto::{AeadKey, OaepKey, aes256_cbc_encrypt, fill_random, hkdf_sha256, sha256};
+use nitro_key_broker::crypto::{
+    AeadKey, OaepDigest, OaepKey, aes256_cbc_encrypt, fill_random, hkdf_sha256, sha256,
+};
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
-    self, CiphertextForRecipient, DataKey, Key, KeyId, KeyMaterial, KeyMaterialId, KeyState, Realm,
+    self, CiphertextForRecipient, DataKey, Key, KeyId, KeyMaterial, KeyMaterialId, KeyOrigin, KeySpec,
+    KeyState, KeyUsage, Realm,
 };
-use nitro_key_broker::policy::{Caller, KeyPolicy, Question, decide};
+use nitro_key_broker::policy::{Caller, KeyPolicy, Policies, Question, decide};
 use nitro_key_broker::time::UnixTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -119,7 +122,10 @@ impl Primitives {
         fill_random(&mut content_encryption_key).unwrap();
         fill_random(&mut iv).unwrap();
         sha256(&[&self.recipient_spki]);
-        OaepKey::from_spki_der(&self.recipient_spki).unwrap().encrypt(&content_encryption_key).unwrap();
+        OaepKey::from_spki_der(&self.recipient_spki)
+            .unwrap()
+            .encrypt(OaepDigest::Sha256, &content_encryption_key)
+            .unwrap();
         aes256_cbc_encrypt(&content_encryption_key, iv, &data_key).unwrap();
     }
 }
@@ -146,6 +152,10 @@ impl Stages {
             id,
             arn: Realm::new("us-east-1", "111122223333").unwrap().key_arn(id),
             state: KeyState::Enabled,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: KeyOrigin::AwsKms,
+            public_key: None,
             description: String::new(),
             created_at: document.now,
             deletion_at: None,
@@ -165,19 +175,16 @@ impl Stages {
         let recipient: AttestedRecipient = evidence.into_recipient().unwrap();
         let context = EncryptionContext::default();
         let question = Question {
-            caller: &Caller::Anonymous,
-            action: "kms:GenerateDataKey",
-            resource: self.key.arn.as_str(),
-            resource_aliases: &[],
-            request_alias: None,
             recipient: Some(&recipient),
             encryption_context: &context,
-            data_key_pair_spec: None,
-            source_ip: None,
-            secure_transport: false,
-            now: self.document.now,
+            ..Question::new(
+                &Caller::Anonymous,
+                "kms:GenerateDataKey",
+                self.key.arn.as_str(),
+                self.document.now,
+            )
         };
-        let permit = decide(&self.key.policy, &question).unwrap();
+        let permit = decide(&Policies { key: &self.key.policy, grants: &[] }, &question).unwrap();
         let material =
             KeyMaterial::from_unwrapped(KeyMaterialId::from_bytes([3; 32]), &self.material).unwrap();
         let data_key = DataKey::generate(32).unwrap();

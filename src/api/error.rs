@@ -110,12 +110,19 @@ impl ApiError {
 
 impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
-        use crate::keys::KeyStateError;
+        use crate::keys::{KeyKindError, KeyStateError};
 
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
-            | OperationError::Attestation(_) => "ValidationException",
+            | OperationError::GrantDoesNotFit(_)
+            | OperationError::Attestation(_)
+            | OperationError::InvalidKeyKind(
+                KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
+            )
+            | OperationError::InvalidParameter(_)
+            | OperationError::InvalidPeerKey(_)
+            | OperationError::ImportValidTo { .. } => "ValidationException",
             OperationError::KeyIdentifier(_)
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
@@ -123,22 +130,39 @@ impl From<OperationError> for ApiError {
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } => "LimitExceededException",
-            OperationError::Unsupported(_) => "UnsupportedOperationException",
+            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
+                "LimitExceededException"
+            }
+            OperationError::Unsupported(_)
+            | OperationError::Origin(_)
+            | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }
             OperationError::KeyState(KeyStateError::Disabled(_)) => "DisabledException",
             OperationError::KeyState(
-                KeyStateError::PendingDeletion(_) | KeyStateError::NotPendingDeletion(_),
+                KeyStateError::PendingDeletion(_)
+                | KeyStateError::PendingImport(_)
+                | KeyStateError::NotPendingDeletion(_),
             ) => "KMSInvalidStateException",
+            OperationError::DisabledForImport(_)
+            | OperationError::ImportInTheWay(_)
+            | OperationError::NothingToRotateTo(_) => "KMSInvalidStateException",
+            OperationError::InvalidImportToken => "InvalidImportTokenException",
+            OperationError::ExpiredImportToken { .. } => "ExpiredImportTokenException",
+            OperationError::ImportDoesNotUnwrap => "InvalidCiphertextException",
+            OperationError::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
             OperationError::InvalidGrantToken { .. } => "InvalidGrantTokenException",
-            OperationError::Denied(_) => "AccessDeniedException",
+            OperationError::InvalidGrantId(_) => "InvalidGrantIdException",
+            OperationError::InvalidPrincipal(_) => "InvalidArnException",
+            OperationError::Denied(_) | OperationError::NotForThisCaller { .. } => "AccessDeniedException",
             OperationError::InvalidCiphertext(_) | OperationError::CiphertextOfUnknownKey => {
                 "InvalidCiphertextException"
             }
             OperationError::IncorrectKey(_) => "IncorrectKeyException",
             OperationError::InvalidKeyUsage(_) => "InvalidKeyUsageException",
+            OperationError::InvalidSignature => "KMSInvalidSignatureException",
+            OperationError::InvalidMac => "KMSInvalidMacException",
             OperationError::DryRun => "DryRunOperationException",
             OperationError::Store(_)
             | OperationError::Record(_)

@@ -5,7 +5,7 @@ use x509_parser::asn1_rs::{Any, Oid, oid};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 use x509_parser::public_key::PublicKey;
 
-use crate::crypto::{CryptoError, OaepKey, SHA256_LEN, sha256};
+use crate::crypto::{CryptoError, OaepDigest, OaepKey, SHA256_LEN, sha256};
 
 /// `rsaEncryption`, RFC 8017 appendix A.1.
 const RSA_ENCRYPTION: Oid<'static> = oid!(1.2.840.113549.1.1.1);
@@ -145,7 +145,7 @@ impl RecipientKey {
     /// # Errors
     /// When the plaintext is longer than the padding allows.
     pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        self.key.encrypt(plaintext)
+        self.key.encrypt(OaepDigest::Sha256, plaintext)
     }
 }
 

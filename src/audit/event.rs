@@ -59,6 +59,7 @@ pub struct AuditEvent {
     caller: Option<Caller>,
     access_key_id: Option<String>,
     request_parameters: Value,
+    response_elements: Value,
     read_only: bool,
     is_own_doing: bool,
     keys: Vec<KeyArn>,
@@ -74,6 +75,7 @@ impl AuditEvent {
             caller: None,
             access_key_id: None,
             request_parameters: Value::Null,
+            response_elements: Value::Null,
             read_only: true,
             is_own_doing: false,
             keys: Vec::new(),
@@ -98,6 +100,11 @@ impl AuditEvent {
         self.request_parameters = parameters;
     }
 
+    /// What CloudTrail shows of an answer that made something, without anything secret.
+    pub fn set_response_elements(&mut self, elements: Value) {
+        self.response_elements = elements;
+    }
+
     /// It changes something beside the log. CloudTrail counts making a data key as reading.
     pub fn set_changes_something(&mut self) {
         self.read_only = false;
@@ -109,7 +116,12 @@ impl AuditEvent {
         self.read_only = false;
     }
 
-    /// A key that it is about.
+    /// The keys that it is about.
+    pub fn keys(&self) -> &[KeyArn] {
+        &self.keys
+    }
+
+    /// Adds a key that it is about.
     pub fn add_key(&mut self, key: &KeyArn) {
         self.keys.push(key.clone());
     }
@@ -145,7 +157,7 @@ impl AuditEvent {
             error_code: ending.error.map(|(code, _)| code),
             error_message: ending.error.map(|(_, message)| message),
             request_parameters: &self.request_parameters,
-            response_elements: (),
+            response_elements: &self.response_elements,
             additional_event_data: AdditionalEventData {
                 recipient: self.recipient.as_ref(),
                 decision: Decision { outcome: ending.outcome, explanations: &self.explanations },
@@ -182,8 +194,8 @@ struct Record<'e> {
     error_code: Option<&'e str>,
     error_message: Option<&'e str>,
     request_parameters: &'e Value,
-    /// Always null: an answer is never recorded.
-    response_elements: (),
+    /// Null but for what a request made: an answer is never recorded.
+    response_elements: &'e Value,
     additional_event_data: AdditionalEventData<'e>,
     #[serde(rename = "requestID")]
     request_id: &'e str,

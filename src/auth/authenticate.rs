@@ -1,6 +1,6 @@
 use subtle::ConstantTimeEq;
 
-use super::sigv4::{RawRequest, Scope, SigV4Error, parse_authorization};
+use super::sigv4::{RawRequest, Scope, SigV4Error, SignatureWindow, parse_signed_request};
 use crate::crypto::sha256;
 use crate::operations::Broker;
 use crate::policy::{Caller, PrincipalArn};
@@ -47,16 +47,17 @@ pub enum AuthError {
 pub async fn authenticate(
     broker: &Broker,
     request: RawRequest<'_>,
+    window: &SignatureWindow,
     now: UnixTime,
 ) -> Result<Authenticated, AuthError> {
-    let Some(signed) = parse_authorization(request)? else {
+    let Some(signed) = parse_signed_request(request)? else {
         return Ok(Authenticated { caller: Caller::Anonymous, access_key_id: None });
     };
     let credential =
         broker.store().find_credential(signed.access_key_id()).await?.ok_or(AuthError::UnknownCredential)?;
     let secret = unwrap_secret(broker, &credential).await?;
     let scope = Scope { region: broker.realm().region(), service: SERVICE };
-    let signature = signed.verify(&secret, &scope, now)?;
+    let signature = signed.verify(&secret, &scope, window, now)?;
     let token_sha256 = signature.session_token().map(|token| sha256(&[token.expose().as_bytes()]));
     if !is_issued_token(credential.session_token_sha256.as_ref(), token_sha256.as_ref()) {
         return Err(AuthError::UnknownCredential);

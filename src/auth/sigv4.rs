@@ -1,41 +1,51 @@
-//! AWS Signature Version 4 in its header form, verified over the raw request.
+//! AWS Signature Version 4 in its header and its query form, verified over the raw request.
 //!
 //! Source: "Signature Version 4 signing process" in the IAM User Guide ("Create a signed AWS API request"). The
-//! signature covers the method, path, query, the headers named in `SignedHeaders` and the SHA-256 of the body:
+//! signature covers the method, path, query, the headers named in `SignedHeaders` and the SHA-256 of the body. It
+//! stands in a header, or, in a presigned request, in the query:
 //!
 //! ```text
 //! Authorization: AWS4-HMAC-SHA256 Credential=<access key id>/<YYYYMMDD>/<region>/<service>/aws4_request,
 //!                SignedHeaders=<name>;<name>;…, Signature=<64 hex digits>
+//!
+//! /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=…&X-Amz-Date=<YYYYMMDDTHHMMSSZ>&X-Amz-Expires=<seconds>
+//!   &X-Amz-SignedHeaders=<name>%3B<name>…[&X-Amz-Security-Token=…]&X-Amz-Signature=<64 hex digits>
 //! ```
 //!
-//! Presigned URLs, `UNSIGNED-PAYLOAD` and the streaming forms are refused: the KMS clients use none of them, and each
-//! leaves part of the request open to change.
+//! `UNSIGNED-PAYLOAD` and the streaming forms are refused: the KMS clients use none of them, and each leaves the body
+//! open to change. So is a request signed in both forms.
 
 mod authorization;
 mod canonical;
+mod claim;
 mod error;
+mod presigned;
+mod query;
+mod window;
 
 use std::fmt;
-use std::time::Duration;
 
 use hyper::HeaderMap;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use self::authorization::{AUTHORIZATION, parse_authorization};
+use self::claim::{CONTENT_SHA256, Claim, ClaimedScope, SignedAt, single_header};
+use self::presigned::{is_presigned, parse_presigned};
+use self::query::Query;
+use self::window::Lifetime;
 use crate::crypto::{SHA256_LEN, hmac_sha256, sha256};
+use crate::text::shorten;
 use crate::time::UnixTime;
 
-pub use authorization::{
-    MAX_ACCESS_KEY_ID_LEN, MAX_AUTHORIZATION_LEN, MAX_SCOPE_PART_LEN, MAX_SESSION_TOKEN_LEN,
-    MAX_SIGNED_HEADERS, parse_authorization,
-};
-pub use error::{SigV4Error, SigV4ErrorClass};
+pub use self::authorization::MAX_AUTHORIZATION_LEN;
+pub use self::claim::{MAX_ACCESS_KEY_ID_LEN, MAX_SCOPE_PART_LEN, MAX_SESSION_TOKEN_LEN, MAX_SIGNED_HEADERS};
+pub use self::error::{SigV4Error, SigV4ErrorClass};
+pub use self::query::{MAX_QUERY_LEN, MAX_QUERY_PARAMETERS};
+pub use self::window::{InvalidWindow, MAX_CLOCK_SKEW, MAX_PRESIGNED, SignatureWindow};
 
-/// The only algorithm accepted, first word of the header and of the string to sign.
+/// The only algorithm accepted, named in either form and first in the string to sign.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-
-/// How far the request's date may lie from the broker's clock, either way. AWS services allow 15 minutes.
-pub const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// A request as it came off the wire, before anything interpreted it.
 #[derive(Clone, Copy)]
@@ -64,21 +74,23 @@ pub struct Scope<'a> {
 /// A well-formed claim to have signed a request; proves nothing until [`SignedRequest::verify`].
 pub struct SignedRequest<'a> {
     request: RawRequest<'a>,
-    access_key_id: &'a str,
-    scope_date: &'a str,
-    scope: Scope<'a>,
-    /// Lower-case, strictly ascending.
-    signed_headers: Vec<&'a str>,
-    signature: [u8; SHA256_LEN],
-    signed_at: SignedAt<'a>,
-    session_token: Option<SessionToken>,
+    query: Query<'a>,
+    claim: Claim,
 }
 
-/// The request's own date: `X-Amz-Date`, else `Date`, in the form `YYYYMMDDTHHMMSSZ`.
-struct SignedAt<'a> {
-    header: &'static str,
-    text: &'a str,
-    time: UnixTime,
+/// Reads the claim of a request, or `None` from the anonymous caller, who makes none in either form.
+///
+/// # Errors
+/// When there is a claim that cannot be read whole: a request that tried to sign is never taken for an anonymous one.
+pub fn parse_signed_request(request: RawRequest<'_>) -> Result<Option<SignedRequest<'_>>, SigV4Error> {
+    let query = Query::parse(request.query)?;
+    let claim = match (single_header(request.headers, AUTHORIZATION)?, is_presigned(&query)) {
+        (Some(_), true) => return Err(SigV4Error::BothForms),
+        (Some(authorization), false) => parse_authorization(authorization, request.headers)?,
+        (None, true) => parse_presigned(&query, request.headers)?,
+        (None, false) => return Ok(None),
+    };
+    Ok(Some(SignedRequest { request, query, claim }))
 }
 
 /// Proof that the holder of `access_key_id`'s secret signed this very request, recently and for this broker.
@@ -92,15 +104,15 @@ pub struct VerifiedSignature {
     signed_at: UnixTime,
 }
 
-impl<'a> SignedRequest<'a> {
+impl SignedRequest<'_> {
     /// The access key that the request claims, to look its secret up by: 1–128 of `[A-Za-z0-9_]`.
-    pub fn access_key_id(&self) -> &'a str {
-        self.access_key_id
+    pub fn access_key_id(&self) -> &str {
+        &self.claim.access_key_id
     }
 
     /// The `X-Amz-Security-Token` that came along.
     pub fn session_token(&self) -> Option<&SessionToken> {
-        self.session_token.as_ref()
+        self.claim.session_token.as_ref()
     }
 
     /// Verifies the signature under `secret_access_key`.
@@ -111,85 +123,84 @@ impl<'a> SignedRequest<'a> {
         &self,
         secret_access_key: &[u8],
         scope: &Scope<'_>,
+        window: &SignatureWindow,
         now: UnixTime,
     ) -> Result<VerifiedSignature, SigV4Error> {
+        let Claim { access_key_id, signed_headers, signature, signed_at, lifetime, session_token, .. } =
+            &self.claim;
         self.check_scope(scope)?;
-        self.check_date(now)?;
+        window.check(signed_at.time, *lifetime, now)?;
         self.check_signed_headers()?;
         let body_sha256 = self.check_body_hash()?;
 
-        let canonical_request =
-            canonical::canonical_request(&self.request, &self.signed_headers, &body_sha256)?;
+        let canonical_request = canonical::canonical_request(
+            &self.request,
+            &self.query.canonical_without(presigned::SIGNATURE),
+            signed_headers,
+            &body_sha256,
+        );
+        let ClaimedScope { date, region, service } = &self.claim.scope;
         let string_to_sign = format!(
-            "{ALGORITHM}\n{}\n{}/{}/{}/{TERMINATOR}\n{}",
-            self.signed_at.text,
-            self.scope_date,
-            self.scope.region,
-            self.scope.service,
+            "{ALGORITHM}\n{}\n{date}/{region}/{service}/{TERMINATOR}\n{}",
+            signed_at.text,
             sha256_hex(&canonical_request),
         );
-        let signing_key = derive_signing_key(secret_access_key, self.scope_date, &self.scope);
+        let signing_key = derive_signing_key(secret_access_key, &self.claim.scope);
         let expected = hmac_sha256(&*signing_key, string_to_sign.as_bytes());
-        if !bool::from(expected.ct_eq(&self.signature)) {
+        if !bool::from(expected.ct_eq(signature)) {
             return Err(SigV4Error::SignatureMismatch);
         }
 
         Ok(VerifiedSignature {
-            access_key_id: self.access_key_id.to_owned(),
-            session_token: self.session_token.clone(),
-            signed_at: self.signed_at.time,
+            access_key_id: access_key_id.clone(),
+            session_token: session_token.clone(),
+            signed_at: signed_at.time,
         })
     }
 
     fn check_scope(&self, expected: &Scope<'_>) -> Result<(), SigV4Error> {
-        if self.scope.region != expected.region {
+        let ClaimedScope { date, region, service } = &self.claim.scope;
+        if region != expected.region {
             return Err(SigV4Error::WrongRegion {
                 expected: expected.region.to_owned(),
-                actual: self.scope.region.to_owned(),
+                actual: region.clone(),
             });
         }
-        if self.scope.service != expected.service {
+        if service != expected.service {
             return Err(SigV4Error::WrongService {
                 expected: expected.service.to_owned(),
-                actual: self.scope.service.to_owned(),
+                actual: service.clone(),
             });
         }
-        if !self.signed_at.text.starts_with(self.scope_date) {
-            return Err(SigV4Error::ScopeDateMismatch {
-                scope: self.scope_date.to_owned(),
-                request: self.signed_at.text.to_owned(),
-            });
-        }
-        Ok(())
-    }
-
-    fn check_date(&self, now: UnixTime) -> Result<(), SigV4Error> {
-        let signed_at = self.signed_at.time;
-        if signed_at < now.saturating_sub(MAX_SKEW) {
-            return Err(SigV4Error::Expired { signed_at, now });
-        }
-        if signed_at > now.saturating_add(MAX_SKEW) {
-            return Err(SigV4Error::NotYetValid { signed_at, now });
+        let SignedAt { text, .. } = &self.claim.signed_at;
+        if !text.starts_with(date) {
+            return Err(SigV4Error::ScopeDateMismatch { scope: date.clone(), request: text.clone() });
         }
         Ok(())
     }
 
     /// Whatever steers the request must be under the signature: `host`, the date, `content-type` and all of `x-amz-*`.
+    /// Query parameters are so by themselves.
     fn check_signed_headers(&self) -> Result<(), SigV4Error> {
-        let is_signed = |name: &str| self.signed_headers.binary_search(&name).is_ok();
-        for name in ["host", self.signed_at.header] {
+        let Claim { signed_headers, signed_at, lifetime, .. } = &self.claim;
+        let is_signed = |wanted: &str| signed_headers.iter().any(|name| name == wanted);
+        let is_presigned = *lifetime != Lifetime::NearDate;
+        let required = if is_presigned { &["host"][..] } else { &["host", signed_at.name] };
+        for name in required {
             if !is_signed(name) {
-                return Err(SigV4Error::HeaderNotSigned { name: name.to_owned() });
+                return Err(SigV4Error::HeaderNotSigned { name: (*name).to_owned() });
             }
         }
         for name in self.request.headers.keys().map(hyper::header::HeaderName::as_str) {
-            if (name.starts_with("x-amz-") || name == "content-type") && !is_signed(name) {
+            let steers = (name.starts_with("x-amz-") || name == "content-type")
+                && !(is_presigned && name == USER_AGENT);
+            if steers && !is_signed(name) {
                 return Err(SigV4Error::HeaderNotSigned { name: name.to_owned() });
             }
         }
-        for name in &self.signed_headers {
-            if !self.request.headers.contains_key(*name) {
-                return Err(SigV4Error::SignedHeaderAbsent { name: (*name).to_owned() });
+        for name in signed_headers {
+            if !self.request.headers.contains_key(name) {
+                return Err(SigV4Error::SignedHeaderAbsent { name: name.clone() });
             }
         }
         Ok(())
@@ -198,13 +209,14 @@ impl<'a> SignedRequest<'a> {
     /// The body's hash, which `X-Amz-Content-Sha256` must equal where it is present.
     fn check_body_hash(&self) -> Result<String, SigV4Error> {
         let actual = sha256_hex(self.request.body);
-        match authorization::single_header(self.request.headers, CONTENT_SHA256)? {
+        let in_header = single_header(self.request.headers, CONTENT_SHA256)?;
+        let in_query = presigned::content_sha256(&self.query)?;
+        match [in_header, in_query].into_iter().flatten().find(|claimed| *claimed != actual) {
             None => Ok(actual),
-            Some(claimed) if claimed == actual => Ok(actual),
-            Some(claimed) if claimed.starts_with("UNSIGNED-PAYLOAD") || claimed.starts_with("STREAMING-") => {
-                Err(SigV4Error::UnsupportedPayloadForm)
+            Some(form) if form.starts_with("UNSIGNED-PAYLOAD") || form.starts_with("STREAMING-") => {
+                Err(SigV4Error::UnsupportedPayloadForm { actual: shorten(form) })
             }
-            Some(_) => Err(SigV4Error::BodyHashMismatch),
+            Some(claimed) => Err(SigV4Error::BodyHashMismatch { claimed: shorten(claimed), actual }),
         }
     }
 }
@@ -213,12 +225,12 @@ impl<'a> SignedRequest<'a> {
 impl fmt::Debug for SignedRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedRequest")
-            .field("access_key_id", &self.access_key_id)
-            .field("scope_date", &self.scope_date)
-            .field("scope", &self.scope)
-            .field("signed_headers", &self.signed_headers)
-            .field("signed_at", &self.signed_at.time)
-            .field("session_token", &self.session_token)
+            .field("access_key_id", &self.claim.access_key_id)
+            .field("scope", &self.claim.scope)
+            .field("signed_headers", &self.claim.signed_headers)
+            .field("signed_at", &self.claim.signed_at.time)
+            .field("lifetime", &self.claim.lifetime)
+            .field("session_token", &self.claim.session_token)
             .finish_non_exhaustive()
     }
 }
@@ -263,20 +275,18 @@ impl fmt::Debug for SessionToken {
 }
 
 const TERMINATOR: &str = "aws4_request";
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// What AWS's signers leave out of a presigned request, whose sender need not be its signer. It steers nothing.
+const USER_AGENT: &str = "x-amz-user-agent";
 
 /// HMAC chain over date, region, service and terminator, so that a derived key serves one day and scope only.
-fn derive_signing_key(
-    secret_access_key: &[u8],
-    date: &str,
-    scope: &Scope<'_>,
-) -> Zeroizing<[u8; SHA256_LEN]> {
+fn derive_signing_key(secret_access_key: &[u8], scope: &ClaimedScope) -> Zeroizing<[u8; SHA256_LEN]> {
     let mut prefixed = Zeroizing::new(Vec::with_capacity(4 + secret_access_key.len()));
     prefixed.extend_from_slice(b"AWS4");
     prefixed.extend_from_slice(secret_access_key);
 
-    let date_key = Zeroizing::new(hmac_sha256(&prefixed, date.as_bytes()));
-    [scope.region, scope.service, TERMINATOR]
+    let date_key = Zeroizing::new(hmac_sha256(&prefixed, scope.date.as_bytes()));
+    [scope.region.as_str(), scope.service.as_str(), TERMINATOR]
         .into_iter()
         .fold(date_key, |key, part| Zeroizing::new(hmac_sha256(&*key, part.as_bytes())))
 }

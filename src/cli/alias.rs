@@ -6,7 +6,7 @@ use super::data_dir::{DataDir, find_key};
 use super::error::CliError;
 use super::output::print_line;
 use crate::keys::AliasName;
-use crate::store::Store;
+use crate::store::{AliasStore, Store};
 use crate::time::UnixTime;
 
 /// Name keys.

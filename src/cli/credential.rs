@@ -14,7 +14,7 @@ use super::output::{print_json, print_line};
 use crate::crypto::{fill_random, sha256};
 use crate::policy::PrincipalArn;
 use crate::root_key::RootKey;
-use crate::store::{Credential, Store, credential_wrapping_context};
+use crate::store::{Credential, CredentialStore, credential_wrapping_context};
 use crate::time::UnixTime;
 
 /// Base32 of RFC 4648 section 6, in which AWS writes access key ids.

@@ -12,6 +12,7 @@ use super::error::CliError;
 use crate::keys::Realm;
 use crate::operations::KeyMetadata;
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// Make and look at keys.
 #[derive(Debug, Subcommand)]
@@ -42,7 +43,7 @@ struct ListedKey {
 
 impl ListedKey {
     fn of(entry: &KeyEntry, realm: &Realm) -> Self {
-        let metadata = KeyMetadata::of(entry, realm, |time| time.to_string());
+        let metadata = KeyMetadata::of(entry, realm, UnixTime::now(), |time| time.to_string());
         Self { metadata, aliases: entry.aliases.clone() }
     }
 }

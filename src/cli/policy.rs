@@ -8,7 +8,7 @@ use super::data_dir::{DataDir, find_key, read_input};
 use super::error::CliError;
 use super::output::print_line;
 use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
-use crate::store::Store;
+use crate::store::KeyStore;
 
 /// Say who may use a key for what.
 #[derive(Debug, Subcommand)]

@@ -56,6 +56,14 @@ pub(super) struct Serve {
     #[arg(long, value_name = "SECONDS")]
     max_document_ahead: Option<u64>,
 
+    /// How far from this host's clock a signed request may be dated, 1 to 900. Default: 900.
+    #[arg(long, value_name = "SECONDS")]
+    max_clock_skew: Option<u64>,
+
+    /// How long a presigned request may count, up to 604800; 0 refuses them. Default: 604800.
+    #[arg(long, value_name = "SECONDS")]
+    max_presigned: Option<u64>,
+
     /// Accept enclaves in debug mode. FOR DEVELOPMENT: their parent instance can read their memory.
     #[arg(long)]
     allow_debug: bool,
@@ -79,6 +87,7 @@ impl Serve {
         let log_format = self.log_format;
         let config =
             Config::load(data_dir.path()).map_err(CliError::failed)?.overridden_by(self.into_config());
+        let window = config.signature_window().map_err(CliError::usage)?;
         let trust_anchors = trust_anchors(&config.trust_anchors)?;
         let configured: Vec<String> = trust_anchors.configured().map(ToString::to_string).collect();
         logging::start(log_format, &configured)?;
@@ -89,7 +98,8 @@ impl Serve {
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
         let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
-        let api = Arc::new(Api::new(broker, audit, Arc::new(UnixTime::now)));
+        let api = Api::new(broker, audit, Arc::new(UnixTime::now)).with_signature_window(window);
+        let api = Arc::new(api);
         let (urls, server_config) = server_config(&config, data_dir)?;
         let server = Server::bind(server_config).await.map_err(CliError::failed)?;
 
@@ -100,8 +110,9 @@ impl Serve {
             print_line(&format!("listening on {url}"))?;
         }
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
-        server.run(api, shutdown).await;
+        server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
+        api.store_usages().await.map_err(CliError::failed)?;
         tracing::info!("drained and stopped");
         Ok(())
     }
@@ -115,6 +126,8 @@ impl Serve {
             trust_anchors: self.trust_anchor,
             max_document_age_seconds: self.max_document_age,
             max_document_ahead_seconds: self.max_document_ahead,
+            max_clock_skew_seconds: self.max_clock_skew,
+            max_presigned_seconds: self.max_presigned,
             allow_debug: self.allow_debug,
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,

@@ -1,8 +1,8 @@
-use super::SealError;
 use super::data_key::DataKey;
 use super::key::Key;
 use super::key_identifier::KeyId;
 use super::material::{KeyMaterial, KeyMaterialId};
+use super::{SealError, require_permit_for};
 use crate::crypto::{
     AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey, CryptoError, fill_random, hkdf_sha256,
 };
@@ -59,6 +59,11 @@ pub enum BlobError {
     /// The blob was altered, or the encryption context is another than at sealing.
     #[error("the CiphertextBlob does not open: it was altered or the encryption context differs")]
     Authentication,
+    /// The ciphertext of an asymmetric key was altered, or made for another key or with another algorithm.
+    #[error(
+        "the ciphertext does not open: it was altered, or made for another key or with another algorithm"
+    )]
+    Asymmetric,
     /// Nothing was wrong with the blob.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -150,10 +155,6 @@ impl CiphertextBlob {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
-}
-
-fn require_permit_for(permit: &Permit, key: &Key) -> Result<(), SealError> {
-    if permit.resource() == key.arn.as_str() { Ok(()) } else { Err(SealError::PermitForAnotherKey) }
 }
 
 fn derive(

@@ -28,6 +28,11 @@ impl DataKey {
         Self(bytes)
     }
 
+    /// How many bytes it has.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn from_opened(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }

@@ -25,7 +25,10 @@ pub struct KeyId(Uuid);
 
 /// A key's ARN, `arn:<partition>:kms:<region>:<account>:key/<key id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyArn(Arc<str>);
+pub struct KeyArn {
+    id: KeyId,
+    text: Arc<str>,
+}
 
 /// An alias with its prefix, `alias/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +95,8 @@ impl Realm {
 
     /// The ARN of a key of this broker.
     pub fn key_arn(&self, id: KeyId) -> KeyArn {
-        KeyArn(format!("arn:{}:kms:{}:{}:key/{id}", self.partition, self.region, self.account).into())
+        let text = format!("arn:{}:kms:{}:{}:key/{id}", self.partition, self.region, self.account);
+        KeyArn { id, text: text.into() }
     }
 
     /// The ARN of an alias of this broker.
@@ -202,9 +206,14 @@ fn malformed(text: &str) -> KeyIdentifierError {
 }
 
 impl KeyArn {
+    /// The key's id.
+    pub fn key_id(&self) -> KeyId {
+        self.id
+    }
+
     /// The whole ARN.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -216,7 +225,7 @@ impl fmt::Display for KeyId {
 
 impl fmt::Display for KeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

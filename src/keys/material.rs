@@ -3,14 +3,14 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::key_identifier::KeyId;
-use crate::crypto::{AEAD_KEY_LEN, CryptoError, fill_random};
+use crate::crypto::{AEAD_KEY_LEN, CryptoError, fill_random, sha256};
 use crate::time::UnixTime;
 
 /// The id of one version of a key's material: 32 bytes, on the wire 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyMaterialId([u8; 32]);
 
-/// One version of a key's material, 256 bits. Wiped when dropped.
+/// One version of a symmetric encryption key's material, 256 bits. Wiped when dropped.
 pub struct KeyMaterial {
     id: KeyMaterialId,
     bytes: Zeroizing<[u8; AEAD_KEY_LEN]>,
@@ -20,8 +20,20 @@ pub struct KeyMaterial {
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKeyMaterial {
     id: KeyMaterialId,
-    wrapped: Vec<u8>,
+    /// None where imported material was deleted or has expired, until it is imported again.
+    wrapped: Option<Vec<u8>>,
     rotation: Option<Rotation>,
+    import: Option<Import>,
+    is_pending_rotation: bool,
+}
+
+/// What came along with imported material.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// When it is deleted by itself.
+    pub valid_to: Option<UnixTime>,
+    /// What its owner calls it.
+    pub description: Option<String>,
 }
 
 /// How a version of a key's material became the current one.
@@ -33,6 +45,9 @@ pub struct Rotation {
     pub kind: RotationKind,
 }
 
+/// Rotations on demand of one key at most (KMS developer guide, *Perform on-demand key rotation*).
+pub const MAX_ON_DEMAND_ROTATIONS: u32 = 25;
+
 /// At whose word a key was rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationKind {
@@ -43,18 +58,6 @@ pub enum RotationKind {
 }
 
 impl KeyMaterial {
-    /// New random material.
-    ///
-    /// # Errors
-    /// When the random generator fails.
-    pub fn generate() -> Result<Self, CryptoError> {
-        let mut id = [0; 32];
-        fill_random(&mut id)?;
-        let mut bytes = Zeroizing::new([0; AEAD_KEY_LEN]);
-        fill_random(&mut *bytes)?;
-        Ok(Self { id: KeyMaterialId(id), bytes })
-    }
-
     /// Material that a root key unwrapped.
     ///
     /// # Errors
@@ -69,8 +72,8 @@ impl KeyMaterial {
         &self.id
     }
 
-    /// The bytes, for a root key to wrap and for sealing.
-    pub(crate) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
+    /// The bytes, for sealing.
+    pub(super) fn expose(&self) -> &[u8; AEAD_KEY_LEN] {
         &self.bytes
     }
 }
@@ -78,7 +81,7 @@ impl KeyMaterial {
 impl WrappedKeyMaterial {
     /// What a root key made of the material `id`.
     pub fn new(id: KeyMaterialId, wrapped: Vec<u8>) -> Self {
-        Self { id, wrapped, rotation: None }
+        Self { id, wrapped: Some(wrapped), rotation: None, import: None, is_pending_rotation: false }
     }
 
     /// The same, become the key's current material by `rotation`.
@@ -96,9 +99,50 @@ impl WrappedKeyMaterial {
         &self.id
     }
 
-    /// The wrapped bytes.
-    pub fn wrapped(&self) -> &[u8] {
-        &self.wrapped
+    /// The wrapped bytes; `None` where they were deleted.
+    pub fn wrapped(&self) -> Option<&[u8]> {
+        self.wrapped.as_deref()
+    }
+
+    /// The same, imported.
+    pub fn imported(self, import: Import) -> Self {
+        Self { import: Some(import), ..self }
+    }
+
+    /// The same, imported and not yet the key's current material: a rotation on demand makes it that.
+    pub fn pending_rotation(self) -> Self {
+        Self { is_pending_rotation: true, ..self }
+    }
+
+    /// The same without its bytes.
+    pub fn deleted(self) -> Self {
+        Self { wrapped: None, ..self }
+    }
+
+    /// What came along with imported material; `None` of material that was made here.
+    pub fn import(&self) -> Option<&Import> {
+        self.import.as_ref()
+    }
+
+    /// Whether it awaits the rotation that makes it the current material.
+    pub fn is_pending_rotation(&self) -> bool {
+        self.is_pending_rotation
+    }
+
+    /// Whether it is there at `now`: not deleted, and not expired.
+    pub fn is_there(&self, now: UnixTime) -> bool {
+        let valid_to = self.import.as_ref().and_then(|import| import.valid_to);
+        self.wrapped.is_some() && valid_to.is_none_or(|valid_to| now < valid_to)
+    }
+}
+
+impl Import {
+    /// Whether it expires, as KMS says it (KMS API reference, *ImportKeyMaterial*, `ExpirationModel`).
+    pub const fn expiration_model(&self) -> &'static str {
+        match self.valid_to {
+            Some(_) => "KEY_MATERIAL_EXPIRES",
+            None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
+        }
     }
 }
 
@@ -118,6 +162,22 @@ impl RotationKind {
 }
 
 impl KeyMaterialId {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// When the random generator fails.
+    pub fn generate() -> Result<Self, CryptoError> {
+        let mut id = [0; 32];
+        fill_random(&mut id)?;
+        Ok(Self(id))
+    }
+
+    /// The id of material that was imported into `key`: the same material has the same id, whenever it comes. Whoever
+    /// knows the id can check a guess, as in KMS; material of 256 random bits cannot be guessed.
+    pub fn of_imported(key: KeyId, material: &[u8]) -> Self {
+        Self(sha256(&[b"nitro-key-broker imported key material v1\0", key.as_bytes(), material]))
+    }
+
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

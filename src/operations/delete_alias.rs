@@ -34,7 +34,7 @@ impl Operation for DeleteAlias {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let (name, entry) = alias::find(&self.alias_name, broker, event).await?;
-        authorize_entry("kms:DeleteAlias", &entry, broker, invocation, event)?;
+        authorize_entry("kms:DeleteAlias", &entry, broker, invocation, event).await?;
         broker.store().delete_alias(&name, entry.key.id).await?;
         Ok(NoMembers {})
     }

@@ -3,6 +3,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::key_metadata::KeyMetadata;
 use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
@@ -12,7 +13,7 @@ use crate::audit::AuditEvent;
 /// What there is to say about a key, in any state (KMS API reference, *DescribeKey*).
 pub struct DescribeKey {
     key: ManagedKey,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
 }
 
 /// The answer. Dates are seconds since 1970 in UTC.
@@ -27,7 +28,7 @@ impl Operation for DescribeKey {
     type Response = DescribeKeyResponse;
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self { key: ManagedKey::parse(members)?, grant_tokens: super::members::grant_tokens(members)? })
+        Ok(Self { key: ManagedKey::parse(members)?, grant_tokens: GrantTokens::parse(members)? })
     }
 
     fn audit_parameters(&self) -> Value {
@@ -40,10 +41,10 @@ impl Operation for DescribeKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<DescribeKeyResponse, OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let entry = self.key.authorized_by_any_name("kms:DescribeKey", broker, invocation, event).await?;
         Ok(DescribeKeyResponse {
-            key_metadata: KeyMetadata::of(&entry, broker.realm(), super::members::as_date),
+            key_metadata: KeyMetadata::of(&entry, broker.realm(), invocation.now, super::members::as_date),
         })
     }
 }

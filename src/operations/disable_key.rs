@@ -32,7 +32,7 @@ impl Operation for DisableKey {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let entry = self.key.authorized("kms:DisableKey", broker, invocation, event).await?;
-        set_enabled(&entry.key, false, broker).await?;
+        set_enabled(&entry.key, false, broker, invocation.now).await?;
         Ok(NoMembers {})
     }
 }

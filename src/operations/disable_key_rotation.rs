@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{ManagedKey, NoMembers};
+use super::managed_key::{ManagedKey, NoMembers, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -32,7 +32,9 @@ impl Operation for DisableKeyRotation {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let key = &self.key.authorized("kms:DisableKeyRotation", broker, invocation, event).await?.key;
-        key.require_enabled()?;
+        require_rotatable(key)?;
+        key.require_made_here()?;
+        key.require_enabled(invocation.now)?;
         broker.store().set_rotation(key.id, None).await?;
         Ok(NoMembers {})
     }

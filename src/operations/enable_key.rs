@@ -32,7 +32,7 @@ impl Operation for EnableKey {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let entry = self.key.authorized("kms:EnableKey", broker, invocation, event).await?;
-        set_enabled(&entry.key, true, broker).await?;
+        set_enabled(&entry.key, true, broker, invocation.now).await?;
         Ok(NoMembers {})
     }
 }

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{ManagedKey, NoMembers};
+use super::managed_key::{ManagedKey, NoMembers, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -39,7 +39,9 @@ impl Operation for EnableKeyRotation {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let key = &self.key.authorized("kms:EnableKeyRotation", broker, invocation, event).await?.key;
-        key.require_enabled()?;
+        require_rotatable(key)?;
+        key.require_made_here()?;
+        key.require_enabled(invocation.now)?;
         let rotation = AutomaticRotation::starting(invocation.now, self.period_days);
         broker.store().set_rotation(key.id, Some(rotation)).await?;
         Ok(NoMembers {})

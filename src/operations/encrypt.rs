@@ -4,14 +4,14 @@ use zeroize::Zeroizing;
 
 use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
-use super::encryption_algorithm::EncryptionAlgorithm;
+use super::encryption_terms::{EncryptionTerms, TermNames};
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier};
+use crate::keys::{DataKey, KeyIdentifier};
 
 /// Bytes of `Plaintext` at most (KMS API reference, *Encrypt*).
 const MAX_PLAINTEXT_LEN: usize = 4096;
@@ -21,9 +21,8 @@ const MAX_PLAINTEXT_LEN: usize = 4096;
 pub struct Encrypt {
     key_id: String,
     plaintext: Zeroizing<Vec<u8>>,
-    encryption_algorithm: EncryptionAlgorithm,
-    encryption_context: EncryptionContext,
-    grant_tokens: usize,
+    terms: EncryptionTerms,
+    grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
     dry_run: bool,
 }
@@ -43,13 +42,13 @@ impl Operation for Encrypt {
     type Response = EncryptResponse;
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        const TERMS: TermNames = TermNames { algorithm: "EncryptionAlgorithm", context: "EncryptionContext" };
         let plaintext = members.blob("Plaintext", 1..=MAX_PLAINTEXT_LEN)?.map(Zeroizing::new);
         Ok(Self {
             key_id: members.required_string("KeyId", 1..=2048)?.to_owned(),
             plaintext: plaintext.ok_or_else(|| members.missing("Plaintext"))?,
-            encryption_algorithm: EncryptionAlgorithm::parse(members, "EncryptionAlgorithm")?,
-            encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
-            grant_tokens: super::members::grant_tokens(members)?,
+            terms: EncryptionTerms::parse(members, &TERMS)?,
+            grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
             dry_run: members.flag("DryRun")?,
         })
@@ -58,8 +57,8 @@ impl Operation for Encrypt {
     fn audit_parameters(&self) -> Value {
         AuditParameters::new()
             .with("keyId", &self.key_id)
-            .with("encryptionAlgorithm", self.encryption_algorithm.name())
-            .with_context("encryptionContext", &self.encryption_context)
+            .with("encryptionAlgorithm", self.terms.algorithm.name())
+            .with_context("encryptionContext", &self.terms.context)
             .with_recipient(self.recipient.as_ref())
             .with_dry_run(self.dry_run)
             .into_value()
@@ -71,29 +70,28 @@ impl Operation for Encrypt {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<EncryptResponse, OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
-        self.encryption_algorithm.require_of(&entry.key)?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
+        let scheme = self.terms.algorithm.require_of(&entry.key, Self::NAME)?;
+        let plaintext = DataKey::from_plaintext(self.plaintext.clone());
+        self.terms.require_room(scheme, &entry.key, &plaintext)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
-            action: "kms:Encrypt",
-            entry: &entry,
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
-            encryption_context: &self.encryption_context,
-            data_key_pair_spec: None,
+            encryption_context: &self.terms.context,
+            encryption_algorithm: Some(self.terms.algorithm.name()),
+            ..Access::new("kms:Encrypt", &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         if self.dry_run {
             return Err(OperationError::DryRun);
         }
-        let material = broker.current_material(&permit, &entry.key).await?;
-        let plaintext = DataKey::from_plaintext(self.plaintext.clone());
-        let blob = keys::seal(&permit, &entry.key, &material, &self.encryption_context, &plaintext)?;
+        let ciphertext = self.terms.seal(scheme, &permit, &entry.key, &plaintext, broker).await?;
         Ok(EncryptResponse {
-            ciphertext_blob: blob.as_bytes().to_vec(),
-            encryption_algorithm: self.encryption_algorithm.name(),
+            ciphertext_blob: ciphertext.into_bytes(),
+            encryption_algorithm: self.terms.algorithm.name(),
             key_id: entry.key.arn.to_string(),
         })
     }

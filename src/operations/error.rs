@@ -1,5 +1,5 @@
 use crate::attestation;
-use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, SealError};
+use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, OriginError, SealError};
 use crate::policy::Denial;
 use crate::root_key::RootKeyError;
 use crate::store::StoreError;
@@ -27,11 +27,39 @@ pub enum OperationError {
     /// The key cannot be used in its state.
     #[error(transparent)]
     KeyState(#[from] KeyStateError),
-    /// A grant token that this broker did not issue. It issues none yet.
-    #[error("the grant token at GrantTokens[{index}] was not issued by this broker")]
+    /// A grant token that this broker did not issue, or whose grant is gone.
+    #[error("the grant token at {member} was not issued by this broker, or its grant was retired or revoked")]
     InvalidGrantToken {
-        /// Its place in the list.
-        index: usize,
+        /// The member that holds it.
+        member: String,
+    },
+    /// A text that is no grant's id.
+    #[error("Invalid grantId: {0}")]
+    InvalidGrantId(#[from] crate::policy::InvalidGrantId),
+    /// A text that names no principal.
+    #[error("Invalid principal ARN: {0}")]
+    InvalidPrincipal(crate::policy::InvalidPrincipalArn),
+    /// The key does not do what a grant on it is to allow.
+    #[error("{0}")]
+    GrantDoesNotFit(String),
+    /// A key has as many grants as it can have.
+    #[error("the key has {limit} grants, the most that are possible")]
+    TooManyGrants {
+        /// The most that are possible.
+        limit: u32,
+    },
+    /// Something that no key's policy is asked about, and that is not this caller's.
+    #[error(
+        "User: {caller} is not authorized to perform: {action} on resource: {resource} because no identity-based policy \
+         allows the {action} action"
+    )]
+    NotForThisCaller {
+        /// Who asked.
+        caller: Box<crate::policy::Caller>,
+        /// For what.
+        action: &'static str,
+        /// About what.
+        resource: String,
     },
     /// `Recipient.AttestationDocument` holds the name of a file instead of its content.
     #[error(
@@ -59,8 +87,23 @@ pub enum OperationError {
     #[error("the CiphertextBlob was not sealed under {0}, the key that the request names")]
     IncorrectKey(KeyArn),
     /// The key does not do this.
+    #[error(transparent)]
+    InvalidKeyUsage(#[from] crate::keys::KeyUsageError),
+    /// A spec and a usage that make no key.
+    #[error(transparent)]
+    InvalidKeyKind(#[from] crate::keys::KeyKindError),
+    /// A parameter that does not go with the key or with another parameter.
     #[error("{0}")]
-    InvalidKeyUsage(String),
+    InvalidParameter(String),
+    /// A peer's public key that the key cannot meet.
+    #[error(transparent)]
+    InvalidPeerKey(#[from] crate::keys::InvalidPeerKey),
+    /// The signature is none of the message by the key.
+    #[error("the signature is not one of this message by this key with this algorithm")]
+    InvalidSignature,
+    /// The HMAC is none of the message under the key.
+    #[error("the HMAC is not that of this message under this key")]
+    InvalidMac,
     /// A name that an alias cannot have.
     #[error(transparent)]
     InvalidAliasName(#[from] crate::keys::InvalidAliasName),
@@ -74,8 +117,43 @@ pub enum OperationError {
     #[error("the key was rotated on demand {limit} times, the most that are possible")]
     TooManyRotations {
         /// The most that are possible.
-        limit: usize,
+        limit: u32,
     },
+    /// An import token that this broker did not make for this key.
+    #[error("the ImportToken was not made by this broker for this key")]
+    InvalidImportToken,
+    /// An import token whose time is over.
+    #[error("the ImportToken was valid until {valid_to}")]
+    ExpiredImportToken {
+        /// Until when.
+        valid_to: crate::time::UnixTime,
+    },
+    /// Imported material that was not encrypted to the token's key.
+    #[error(
+        "EncryptedKeyMaterial does not decrypt with the key of the ImportToken and its WrappingAlgorithm"
+    )]
+    ImportDoesNotUnwrap,
+    /// Imported material that is not that of the key.
+    #[error("{0}")]
+    IncorrectKeyMaterial(String),
+    /// An end of imported material's time that is past or too far.
+    #[error("ValidTo must lie in the future, at most 365 days ahead, found {valid_to}")]
+    ImportValidTo {
+        /// The end that was asked for.
+        valid_to: crate::time::UnixTime,
+    },
+    /// Nothing can be imported into a disabled key.
+    #[error("{0} is disabled.")]
+    DisabledForImport(KeyArn),
+    /// Something else happened to the key, or it has new material already.
+    #[error("{0} has key material that is pending rotation.")]
+    ImportInTheWay(KeyArn),
+    /// There is no imported material to rotate to.
+    #[error("{0} has no imported key material that is pending rotation.")]
+    NothingToRotateTo(KeyArn),
+    /// The key's material comes from elsewhere than the operation takes it.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// Something that this broker does not have.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -117,6 +195,7 @@ impl From<StoreError> for OperationError {
             StoreError::AliasExists(name) => Self::AliasExists(name),
             StoreError::NoSuchAlias(name) => Self::NotFound(format!("Alias {name}")),
             StoreError::NoSuchKey(id) => Self::NotFound(format!("Key '{id}'")),
+            StoreError::TooManyGrants { limit } => Self::TooManyGrants { limit },
             error => Self::Store(error),
         }
     }

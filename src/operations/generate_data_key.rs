@@ -4,13 +4,15 @@ use serde_json::Value;
 use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, DataKey, KeyIdentifier, MAX_DATA_KEY_LEN};
+use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
 /// (KMS API reference, *GenerateDataKey*).
@@ -52,17 +54,16 @@ impl Operation for GenerateDataKey {
             operation: Self::NAME,
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
-        let (identifier, entry) = self.request.key(broker, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation.now, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
-            action: "kms:GenerateDataKey",
-            entry: &entry,
             named_as: Some(&identifier),
             recipient: Some(&attested),
             encryption_context: &self.request.encryption_context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some("SYMMETRIC_DEFAULT"),
+            ..Access::new("kms:GenerateDataKey", &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         self.request.end_dry_run()?;
         let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;
@@ -83,7 +84,7 @@ pub(super) struct DataKeyRequest {
     /// Bytes of the data key.
     pub(super) length: usize,
     pub(super) encryption_context: EncryptionContext,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
     dry_run: bool,
 }
 
@@ -109,7 +110,7 @@ impl DataKeyRequest {
             size,
             length,
             encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
-            grant_tokens: super::members::grant_tokens(members)?,
+            grant_tokens: GrantTokens::parse(members)?,
             dry_run: members.flag("DryRun")?,
         })
     }
@@ -126,15 +127,18 @@ impl DataKeyRequest {
         .into_value()
     }
 
-    /// The key that is named, in a state that allows its use.
+    /// The key that is named, in a state that allows its use, and fit for what `operation` does.
     pub(super) async fn key(
         &self,
+        operation: &'static str,
         broker: &Broker,
+        now: UnixTime,
         event: &mut AuditEvent,
     ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, now, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         Ok((identifier, entry))
     }
 

@@ -4,13 +4,16 @@ use serde_json::Value;
 use super::audit_parameters::AuditParameters;
 use super::broker::{Access, Broker};
 use super::error::OperationError;
+use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};
 use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::KeyPairKind;
 use crate::encryption_context::EncryptionContext;
-use crate::keys::{self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, KeyIdentifier, KeyMaterialId};
+use crate::keys::{
+    self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, EncryptionAlgorithm, KeyIdentifier, KeyMaterialId,
+};
 use crate::policy::Permit;
 
 /// A new key pair, its private key sealed under a key of the broker and encrypted to an attested enclave
@@ -57,7 +60,8 @@ impl Operation for GenerateDataKeyPair {
                 alternative: ", or call GenerateDataKeyPairWithoutPlaintext",
             });
         }
-        let made = self.request.make("kms:GenerateDataKeyPair", broker, invocation, event).await?;
+        let made =
+            self.request.make("kms:GenerateDataKeyPair", Self::NAME, broker, invocation, event).await?;
         let envelope = keys::seal_for_recipient(&made.permit, &made.pair.private_key)?;
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: made.blob.as_bytes().to_vec(),
@@ -74,7 +78,7 @@ pub(super) struct DataKeyPairRequest {
     key_id: String,
     spec: (&'static str, Option<KeyPairKind>),
     encryption_context: EncryptionContext,
-    grant_tokens: usize,
+    grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
     dry_run: bool,
 }
@@ -104,7 +108,7 @@ impl DataKeyPairRequest {
             key_id,
             spec: spec.ok_or_else(|| members.missing("KeyPairSpec"))?,
             encryption_context: super::members::encryption_context(members, "EncryptionContext")?,
-            grant_tokens: super::members::grant_tokens(members)?,
+            grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
             dry_run: members.flag("DryRun")?,
         })
@@ -124,26 +128,28 @@ impl DataKeyPairRequest {
     pub(super) async fn make(
         &self,
         action: &'static str,
+        operation: &'static str,
         broker: &Broker,
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<MadeKeyPair, OperationError> {
-        broker.refuse_grant_tokens(self.grant_tokens)?;
+        self.grant_tokens.require_valid(broker).await?;
         let (spec, kind) = self.spec;
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;
         let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, event).await?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
+        EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         let attested = super::recipient::attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {
-            action,
-            entry: &entry,
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
             encryption_context: &self.encryption_context,
             data_key_pair_spec: Some(spec),
+            encryption_algorithm: Some("SYMMETRIC_DEFAULT"),
+            ..Access::new(action, &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         if self.dry_run {
             return Err(OperationError::DryRun);
         }

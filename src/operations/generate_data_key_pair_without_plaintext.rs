@@ -46,7 +46,7 @@ impl Operation for GenerateDataKeyPairWithoutPlaintext {
         event: &mut AuditEvent,
     ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, OperationError> {
         const ACTION: &str = "kms:GenerateDataKeyPairWithoutPlaintext";
-        let made = self.request.make(ACTION, broker, invocation, event).await?;
+        let made = self.request.make(ACTION, Self::NAME, broker, invocation, event).await?;
         Ok(GenerateDataKeyPairWithoutPlaintextResponse {
             private_key_ciphertext_blob: made.blob.as_bytes().to_vec(),
             public_key: made.pair.public_key,

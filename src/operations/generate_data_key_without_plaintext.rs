@@ -45,18 +45,17 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, OperationError> {
-        let (identifier, entry) = self.request.key(broker, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation.now, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let context = &self.request.encryption_context;
         let access = Access {
-            action: "kms:GenerateDataKeyWithoutPlaintext",
-            entry: &entry,
             named_as: Some(&identifier),
             recipient: attested.as_ref(),
             encryption_context: context,
-            data_key_pair_spec: None,
+            encryption_algorithm: Some("SYMMETRIC_DEFAULT"),
+            ..Access::new("kms:GenerateDataKeyWithoutPlaintext", &entry)
         };
-        let permit = broker.authorize(&access, invocation, event)?;
+        let permit = broker.authorize(&access, invocation, event).await?;
         self.request.end_dry_run()?;
         let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;

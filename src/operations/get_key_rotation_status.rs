@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::ManagedKey;
+use super::managed_key::{ManagedKey, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -46,6 +46,7 @@ impl Operation for GetKeyRotationStatus {
         event: &mut AuditEvent,
     ) -> Result<GetKeyRotationStatusResponse, OperationError> {
         let key = &self.key.authorized("kms:GetKeyRotationStatus", broker, invocation, event).await?.key;
+        require_rotatable(key)?;
         // A key that is to be deleted is not rotated; when it is spared, it is as before.
         let rotation = key.rotation.filter(|_| key.state != KeyState::PendingDeletion);
         Ok(GetKeyRotationStatusResponse {

@@ -6,7 +6,7 @@
 use super::broker::Broker;
 use super::error::OperationError;
 use crate::audit::{AuditEvent, AuditLog, Ending, Outcome, Subject, random_id};
-use crate::keys::{AutomaticRotation, KeyId, KeyIdentifier, Rotation, RotationKind};
+use crate::keys::{AutomaticRotation, KeyId, KeyIdentifier, KeyMaterialId, Rotation, RotationKind};
 use crate::root_key::wrap_new_material;
 use crate::time::UnixTime;
 
@@ -17,11 +17,13 @@ pub struct Housekeeping {
     pub deleted: usize,
     /// Keys rotated: their period has passed (KMS developer guide, *Rotating AWS KMS keys*).
     pub rotated: usize,
+    /// Versions of imported material destroyed: their time is over (KMS developer guide, *Setting an expiration time*).
+    pub expired: usize,
     /// Keys that something was due for and failed; the log says why. They keep no other key from its due.
     pub failed: usize,
 }
 
-/// Does everything that is due at `now`.
+/// Does everything that is due at `now`, and tells the store what keys were used for.
 ///
 /// # Errors
 /// When the store cannot say what is due. What fails for one key is counted and logged.
@@ -33,10 +35,17 @@ pub async fn keep_house(
 ) -> Result<Housekeeping, OperationError> {
     let house = House { broker, audit, now, configured_trust_anchors };
     let mut done = Housekeeping::default();
+    broker.store_usages().await?;
     for id in broker.store().keys_to_delete(now).await? {
         match house.delete(id).await {
             Ok(deleted) => done.deleted += usize::from(deleted),
             Err(error) => done.count_failure(id, "deleted", &error),
+        }
+    }
+    for (id, material) in broker.store().materials_to_delete(now).await? {
+        match house.expire(id, &material).await {
+            Ok(expired) => done.expired += usize::from(expired),
+            Err(error) => done.count_failure(id, "rid of expired material", &error),
         }
     }
     for id in broker.store().keys_to_rotate(now).await? {
@@ -68,6 +77,15 @@ impl House<'_> {
         let deleted = self.broker.store().delete_key(id, self.now).await?;
         if deleted {
             tracing::info!(key = %id, "the key and its material are destroyed: its waiting period has passed");
+        }
+        Ok(deleted)
+    }
+
+    async fn expire(&self, id: KeyId, material: &KeyMaterialId) -> Result<bool, OperationError> {
+        self.record("DeleteExpiredKeyMaterial", id).await?;
+        let deleted = self.broker.store().delete_material(id, material, Some(self.now)).await?;
+        if deleted {
+            tracing::info!(key = %id, %material, "imported material is destroyed: its time is over");
         }
         Ok(deleted)
     }

@@ -1,17 +1,13 @@
 use super::error::OperationError;
 use super::members::{MemberError, Members};
+use super::pattern::POLICY_NAME;
 
 /// The one policy that a key has (KMS API reference, *GetKeyPolicy*, `PolicyName`).
 pub(super) const DEFAULT: &str = "default";
 
 /// The member `PolicyName`; absent is `default`.
 pub(super) fn parse(members: &Members<'_>) -> Result<String, MemberError> {
-    let name = members.string("PolicyName", 1..=128)?.unwrap_or(DEFAULT);
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        let rule = "satisfy regular expression pattern: [\\w]+".to_owned();
-        return Err(members.violates("PolicyName", rule, Some(name)));
-    }
-    Ok(name.to_owned())
+    Ok(members.text_of("PolicyName", 1..=128, &POLICY_NAME)?.unwrap_or(DEFAULT).to_owned())
 }
 
 /// Refuses any other name than `default`.

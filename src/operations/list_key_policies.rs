@@ -6,6 +6,7 @@ use super::error::OperationError;
 use super::key_policy_name;
 use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
+use super::pattern::MARKER;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 
@@ -30,7 +31,7 @@ impl Operation for ListKeyPolicies {
         let key = ManagedKey::parse(members)?;
         // One name fits every page, and no answer has a marker to come back with.
         members.integer("Limit", 1..=1000)?;
-        members.string("Marker", 1..=1024)?;
+        members.text_of("Marker", 1..=1024, &MARKER)?;
         Ok(Self { key })
     }
 

@@ -8,9 +8,9 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::encryption_context::EncryptionContext;
-use crate::keys::{Key, KeyIdentifier, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeySpec, KeyState, KeyStateError};
 use crate::store::KeyEntry;
+use crate::time::UnixTime;
 
 /// The member `KeyId` of an operation that looks at a key or changes it, without using its material.
 pub(super) struct ManagedKey {
@@ -48,11 +48,25 @@ impl ManagedKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
+        let identifier = self.id_or_arn(broker)?;
+        authorize(action, &identifier, broker, invocation, event).await
+    }
+
+    /// The key, in whatever state, before its policy is asked. Named by id or ARN.
+    pub(super) async fn find(
+        &self,
+        broker: &Broker,
+        event: &mut AuditEvent,
+    ) -> Result<(KeyIdentifier, Arc<KeyEntry>), OperationError> {
+        let identifier = self.id_or_arn(broker)?;
+        let entry = broker.key(&identifier, event).await?;
+        Ok((identifier, entry))
+    }
+
+    fn id_or_arn(&self, broker: &Broker) -> Result<KeyIdentifier, OperationError> {
         match KeyIdentifier::parse(&self.key_id, broker.realm())? {
             KeyIdentifier::Alias(name) => Err(OperationError::AliasNotAccepted(name)),
-            identifier @ KeyIdentifier::Key(_) => {
-                authorize(action, &identifier, broker, invocation, event).await
-            }
+            identifier @ KeyIdentifier::Key(_) => Ok(identifier),
         }
     }
 
@@ -69,8 +83,27 @@ impl ManagedKey {
     }
 }
 
+/// Refuses what is about rotation for a key that has none: only a symmetric encryption key is rotated (KMS developer
+/// guide, *Rotate KMS keys*).
+pub(super) fn require_rotatable(key: &Key) -> Result<(), OperationError> {
+    match key.spec {
+        KeySpec::SymmetricDefault => Ok(()),
+        KeySpec::Hmac(_) | KeySpec::KeyPair(_) => {
+            Err(OperationError::Unsupported("only symmetric encryption KMS keys are rotated"))
+        }
+    }
+}
+
 /// Enables or disables a key, whichever of the two it was.
-pub(super) async fn set_enabled(key: &Key, enabled: bool, broker: &Broker) -> Result<(), OperationError> {
+pub(super) async fn set_enabled(
+    key: &Key,
+    enabled: bool,
+    broker: &Broker,
+    now: UnixTime,
+) -> Result<(), OperationError> {
+    if key.state_at(now) == KeyState::PendingImport {
+        return Err(KeyStateError::PendingImport(key.arn.clone()).into());
+    }
     let is_set = broker.store().set_enabled(key.id, enabled).await?;
     is_set.then_some(()).ok_or_else(|| KeyStateError::PendingDeletion(key.arn.clone()).into())
 }
@@ -83,32 +116,19 @@ async fn authorize(
     event: &mut AuditEvent,
 ) -> Result<Arc<KeyEntry>, OperationError> {
     let entry = broker.key(identifier, event).await?;
-    let access = Access { named_as: Some(identifier), ..access_without_data(action, &entry) };
-    broker.authorize(&access, invocation, event)?;
+    let access = Access { named_as: Some(identifier), ..Access::new(action, &entry) };
+    broker.authorize(&access, invocation, event).await?;
     Ok(entry)
 }
 
 /// Asks the policy of a key that was found without being named.
-pub(super) fn authorize_entry(
+pub(super) async fn authorize_entry(
     action: &'static str,
     entry: &KeyEntry,
     broker: &Broker,
     invocation: &Invocation,
     event: &mut AuditEvent,
 ) -> Result<(), OperationError> {
-    broker.authorize(&access_without_data(action, entry), invocation, event)?;
+    broker.authorize(&Access::new(action, entry), invocation, event).await?;
     Ok(())
-}
-
-/// What a policy is asked where neither an enclave nor an encryption context has a part.
-pub(super) fn access_without_data<'a>(action: &'static str, entry: &'a KeyEntry) -> Access<'a> {
-    static NO_CONTEXT: EncryptionContext = EncryptionContext::EMPTY;
-    Access {
-        action,
-        entry,
-        named_as: None,
-        recipient: None,
-        encryption_context: &NO_CONTEXT,
-        data_key_pair_spec: None,
-    }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::pattern::TextPattern;
 use crate::encryption_context::{EncryptionContext, EncryptionContextTooLong, MAX_ENCRYPTION_CONTEXT_LEN};
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -93,6 +94,53 @@ impl<'j> Members<'j> {
         self.string(name, length)?.ok_or_else(|| self.missing(name))
     }
 
+    /// A string whose length in characters is in `length`, of a pattern of the model.
+    ///
+    /// # Errors
+    /// When it is of another type, length or form.
+    pub(super) fn text_of(
+        &self,
+        name: &str,
+        length: RangeInclusive<usize>,
+        pattern: &TextPattern,
+    ) -> Result<Option<&'j str>, MemberError> {
+        let text = self.string(name, length)?;
+        self.check_pattern(name, text, pattern, text)?;
+        Ok(text)
+    }
+
+    /// As [`Members::text_of`], and no error shows it.
+    ///
+    /// # Errors
+    /// When it is of another type, length or form.
+    pub(super) fn secret_text_of(
+        &self,
+        name: &str,
+        length: RangeInclusive<usize>,
+        pattern: Option<&TextPattern>,
+    ) -> Result<Option<&'j str>, MemberError> {
+        let text = self.string(name, 0..=usize::MAX)?;
+        self.check_length(name, text.map_or(*length.start(), |text| text.chars().count()), &length, None)?;
+        if let Some(pattern) = pattern {
+            self.check_pattern(name, text, pattern, None)?;
+        }
+        Ok(text)
+    }
+
+    fn check_pattern(
+        &self,
+        name: &str,
+        text: Option<&str>,
+        pattern: &TextPattern,
+        shown: Option<&str>,
+    ) -> Result<(), MemberError> {
+        if text.is_none_or(pattern.matches) {
+            return Ok(());
+        }
+        let rule = format!("satisfy regular expression pattern: {}", pattern.regex);
+        Err(self.violates(name, rule, shown))
+    }
+
     /// One of the names in `values`.
     ///
     /// # Errors
@@ -130,6 +178,23 @@ impl<'j> Members<'j> {
             }
             Some(other) => Err(self.wrong_type(name, "an integer", other)),
         }
+    }
+
+    /// A moment: seconds since 1970 in UTC, with or without a fraction.
+    ///
+    /// # Errors
+    /// When it is of another type, or before 1970.
+    pub fn date(&self, name: &str) -> Result<Option<UnixTime>, MemberError> {
+        let ms = match self.get(name) {
+            None => return Ok(None),
+            Some(Json::Integer(seconds)) => u64::try_from(*seconds).ok().map(|it| it.saturating_mul(1000)),
+            // A double holds the milliseconds of every date that is one; the cast saturates.
+            Some(Json::OtherNumber(seconds)) if *seconds >= 0.0 => Some((seconds * 1000.0).round() as u64),
+            Some(Json::OtherNumber(_)) => None,
+            Some(other) => return Err(self.wrong_type(name, "a number of seconds since 1970", other)),
+        };
+        let before_1970 = || self.violates(name, "be a date since 1970".to_owned(), None);
+        ms.map(|ms| Some(UnixTime::from_ms(ms))).ok_or_else(before_1970)
     }
 
     /// A boolean; absent is false.
@@ -211,6 +276,11 @@ impl<'j> Members<'j> {
             .collect()
     }
 
+    /// Whether the member is there, of whatever type.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The members of a structure inside this one.
     ///
     /// # Errors
@@ -276,11 +346,6 @@ pub(super) fn encryption_context(
         let rule = format!("have at most {MAX_ENCRYPTION_CONTEXT_LEN} bytes, found {actual}");
         members.violates(name, rule, None)
     })
-}
-
-/// The number of `GrantTokens`, each of them well-formed.
-pub(super) fn grant_tokens(members: &Members<'_>) -> Result<usize, MemberError> {
-    members.strings("GrantTokens", 0..=10, 1..=8192).map(|tokens| tokens.len())
 }
 
 /// Whether `DryRunModifiers` says that the ciphertext is not to be looked at.

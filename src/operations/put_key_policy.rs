@@ -1,16 +1,17 @@
 use serde_json::Value;
 
-use super::broker::Broker;
+use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::key_policy_name;
-use super::managed_key::{ManagedKey, NoMembers, access_without_data};
+use super::managed_key::{ManagedKey, NoMembers};
 use super::members::{MemberError, Members};
+use super::pattern::POLICY;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
 
 /// Characters of `Policy` at most (the service model's `PolicyType`); what is a policy is shorter still.
-const MAX_POLICY_MEMBER_LEN: usize = 131_072;
+pub(super) const MAX_POLICY_MEMBER_LEN: usize = 131_072;
 
 /// A key's policy replaced (KMS API reference, *PutKeyPolicy*). Unless the safety check is bypassed, the new policy must
 /// let the same caller put another one.
@@ -30,7 +31,10 @@ impl Operation for PutKeyPolicy {
         Ok(Self {
             key: ManagedKey::parse(members)?,
             policy_name: key_policy_name::parse(members)?,
-            policy: members.required_string("Policy", 1..=MAX_POLICY_MEMBER_LEN)?.to_owned(),
+            policy: members
+                .text_of("Policy", 1..=MAX_POLICY_MEMBER_LEN, &POLICY)?
+                .ok_or_else(|| members.missing("Policy"))?
+                .to_owned(),
             bypasses_lockout_check: members.flag("BypassPolicyLockoutSafetyCheck")?,
         })
     }
@@ -56,7 +60,7 @@ impl Operation for PutKeyPolicy {
         key_policy_name::require_default(&self.policy_name)?;
         let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
         if !self.bypasses_lockout_check {
-            let next_time = access_without_data(ACTION, &entry);
+            let next_time = Access::new(ACTION, &entry);
             let is_allowed = broker.would_allow(&policy, &next_time, invocation);
             is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
         }

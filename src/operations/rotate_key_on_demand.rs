@@ -3,15 +3,12 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::ManagedKey;
+use super::managed_key::{ManagedKey, require_rotatable};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::{Rotation, RotationKind, WrappedKeyMaterial};
+use crate::keys::{KeyOrigin, MAX_ON_DEMAND_ROTATIONS, Rotation, RotationKind};
 use crate::root_key::wrap_new_material;
-
-/// Rotations on demand of one key at most (KMS developer guide, *Perform on-demand key rotation*).
-const MAX_ON_DEMAND_ROTATIONS: usize = 25;
 
 /// New material for a key: it seals from now on, older material opens what it sealed
 /// (KMS API reference, *RotateKeyOnDemand*).
@@ -46,21 +43,23 @@ impl Operation for RotateKeyOnDemand {
         event: &mut AuditEvent,
     ) -> Result<RotateKeyOnDemandResponse, OperationError> {
         let key = &self.key.authorized("kms:RotateKeyOnDemand", broker, invocation, event).await?.key;
-        key.require_enabled()?;
-        let on_demand = |rotation: Rotation| rotation.kind == RotationKind::OnDemand;
-        let rotations = key
-            .materials
-            .iter()
-            .filter_map(WrappedKeyMaterial::rotation)
-            .filter(|one| on_demand(*one))
-            .count();
-        if rotations >= MAX_ON_DEMAND_ROTATIONS {
+        require_rotatable(key)?;
+        key.require_enabled(invocation.now)?;
+        let rotation = Rotation { date: invocation.now, kind: RotationKind::OnDemand };
+        let (is_rotated, id) = match (key.origin, key.pending_material()) {
+            (KeyOrigin::AwsKms, _) => {
+                let material = wrap_new_material(broker.root_key(), key.id).await?.by(rotation);
+                (broker.store().add_material(key.id, &material, None).await?, *material.id())
+            }
+            (KeyOrigin::External, Some(pending)) => {
+                (broker.store().rotate_to_imported(key.id, rotation).await?, *pending.id())
+            }
+            (KeyOrigin::External, None) => return Err(OperationError::NothingToRotateTo(key.arn.clone())),
+        };
+        if !is_rotated {
             return Err(OperationError::TooManyRotations { limit: MAX_ON_DEMAND_ROTATIONS });
         }
-        let rotation = Rotation { date: invocation.now, kind: RotationKind::OnDemand };
-        let material = wrap_new_material(broker.root_key(), key.id).await?.by(rotation);
-        broker.store().add_material(key.id, &material, None).await?;
-        event.explain("keyMaterialId", material.id().to_string());
+        event.explain("keyMaterialId", id.to_string());
         Ok(RotateKeyOnDemandResponse { key_id: key.id.to_string() })
     }
 }

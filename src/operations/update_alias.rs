@@ -42,7 +42,7 @@ impl Operation for UpdateAlias {
     ) -> Result<NoMembers, OperationError> {
         const ACTION: &str = "kms:UpdateAlias";
         let (name, current) = alias::find(&self.alias_name, broker, event).await?;
-        authorize_entry(ACTION, &current, broker, invocation, event)?;
+        authorize_entry(ACTION, &current, broker, invocation, event).await?;
         let target = self.target.authorized(ACTION, broker, invocation, event).await?;
         target.key.require_not_pending_deletion()?;
         broker.store().update_alias(&name, current.key.id, target.key.id).await?;

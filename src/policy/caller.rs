@@ -1,5 +1,6 @@
 //! Who asks.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::arn;
@@ -142,6 +143,23 @@ impl PrincipalArn {
         }
     }
 
+    /// Whether what is given to this principal is given to `caller`: to itself, and to the sessions of a role.
+    pub fn covers(&self, caller: &Self) -> bool {
+        caller.text == self.text || caller.is_session_of(self)
+    }
+
+    /// The ARN without a role's path, by which a role and its sessions find what is given to the role.
+    pub fn without_role_path(&self) -> Cow<'_, str> {
+        match &self.kind {
+            Kind::Role { name } => {
+                Cow::Owned(format!("arn:{}:iam::{}:role/{name}", self.partition, self.account))
+            }
+            Kind::Root | Kind::User | Kind::AssumedRole { .. } | Kind::FederatedUser => {
+                Cow::Borrowed(&self.text)
+            }
+        }
+    }
+
     /// Whether this is a session of `role`. Paths do not count: a role's name is unique in its account whatever its
     /// path (IAM User Guide, "IAM identifiers"), and the session's ARN has none.
     pub(super) fn is_session_of(&self, role: &Self) -> bool {
@@ -199,7 +217,12 @@ mod tests {
             ("arn:aws:iam::444455556666:role/worker", false),
             ("arn:aws-cn:iam::111122223333:role/worker", false),
         ] {
-            assert_eq!(session.is_session_of(&PrincipalArn::parse(role).unwrap()), expected, "{role}");
+            let role = PrincipalArn::parse(role).unwrap();
+            assert_eq!(session.is_session_of(&role), expected, "{role}");
+            assert_eq!(role.covers(&session), expected, "{role}");
+            assert!(role.covers(&role) && !session.covers(&role), "{role}");
+            // What covers a session is found by the ARN that the session knows of its role.
+            assert_eq!(role.without_role_path() == session.principal_arn(), expected, "{role}");
         }
     }
 

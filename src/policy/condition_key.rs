@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::grant::GrantOperation;
+
 /// Highest PCR index that `kms:RecipientAttestation:PCR<n>` names (KMS Developer Guide).
 pub const MAX_PCR_INDEX: u8 = 31;
 
@@ -12,7 +14,7 @@ const ENCRYPTION_CONTEXT_PREFIX: &str = "kms:EncryptionContext:";
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 14] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 23] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
@@ -23,6 +25,15 @@ const PLAIN_KEYS: [(&str, ConditionKey); 14] = [
     ("kms:RequestAlias", ConditionKey::RequestAlias),
     ("kms:ResourceAliases", ConditionKey::ResourceAliases),
     ("kms:EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm),
+    ("kms:GrantOperations", ConditionKey::GrantOperations),
+    ("kms:GranteePrincipal", ConditionKey::GranteePrincipal),
+    ("kms:RetiringPrincipal", ConditionKey::RetiringPrincipal),
+    ("kms:GrantConstraintType", ConditionKey::GrantConstraintType),
+    ("kms:GrantIsForAWSResource", ConditionKey::GrantIsForAwsResource),
+    ("kms:SigningAlgorithm", ConditionKey::SigningAlgorithm),
+    ("kms:MessageType", ConditionKey::MessageType),
+    ("kms:MacAlgorithm", ConditionKey::MacAlgorithm),
+    ("kms:KeyAgreementAlgorithm", ConditionKey::KeyAgreementAlgorithm),
     ("aws:PrincipalArn", ConditionKey::PrincipalArn),
     ("aws:CurrentTime", ConditionKey::CurrentTime),
     ("aws:SourceIp", ConditionKey::SourceIp),
@@ -56,6 +67,24 @@ pub enum ConditionKey {
     ResourceAliases,
     /// `kms:EncryptionAlgorithm`: the algorithm of the request, such as `SYMMETRIC_DEFAULT`.
     EncryptionAlgorithm,
+    /// `kms:GrantOperations`: the operations of the grant that CreateGrant is to make; several values.
+    GrantOperations,
+    /// `kms:GranteePrincipal`: the grantee of the grant that CreateGrant is to make.
+    GranteePrincipal,
+    /// `kms:RetiringPrincipal`: the retiring principal of the grant that CreateGrant is to make.
+    RetiringPrincipal,
+    /// `kms:GrantConstraintType`: the kind of constraint of the grant that CreateGrant is to make.
+    GrantConstraintType,
+    /// `kms:GrantIsForAWSResource`: whether an AWS service makes, lists or revokes the grant; never, here.
+    GrantIsForAwsResource,
+    /// `kms:SigningAlgorithm`: what the request signs or verifies with, such as `ECDSA_SHA_256`.
+    SigningAlgorithm,
+    /// `kms:MessageType`: whether what is signed is hashed yet, `RAW` or `DIGEST`.
+    MessageType,
+    /// `kms:MacAlgorithm`: what the request makes or verifies a MAC with, such as `HMAC_SHA_256`.
+    MacAlgorithm,
+    /// `kms:KeyAgreementAlgorithm`: what the request derives a shared secret with, `ECDH`.
+    KeyAgreementAlgorithm,
     /// `aws:PrincipalArn`: the caller's ARN; the role's, for a session of a role.
     PrincipalArn,
     /// `aws:CurrentTime`: the time of the request, in whole seconds.
@@ -112,7 +141,7 @@ impl ConditionKey {
             Self::PrincipalArn => ValueType::Arn,
             Self::CurrentTime => ValueType::Date,
             Self::SourceIp => ValueType::IpAddress,
-            Self::SecureTransport => ValueType::Bool,
+            Self::SecureTransport | Self::GrantIsForAwsResource => ValueType::Bool,
             Self::RecipientAttestationImageSha384
             | Self::RecipientAttestationPcr(_)
             | Self::EncryptionContext(_)
@@ -124,13 +153,21 @@ impl ConditionKey {
             | Self::DataKeyPairSpec
             | Self::RequestAlias
             | Self::ResourceAliases
-            | Self::EncryptionAlgorithm => ValueType::String,
+            | Self::GrantOperations
+            | Self::GranteePrincipal
+            | Self::RetiringPrincipal
+            | Self::GrantConstraintType
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => ValueType::String,
         }
     }
 
     /// Whether a request may hold several values, so that operators need `ForAllValues:` or `ForAnyValue:`.
     pub const fn is_multivalued(&self) -> bool {
-        matches!(self, Self::EncryptionContextKeys | Self::ResourceAliases)
+        matches!(self, Self::EncryptionContextKeys | Self::ResourceAliases | Self::GrantOperations)
     }
 
     /// For an operator that compares whole strings: the form that a value must have to equal anything that this key
@@ -155,7 +192,21 @@ impl ConditionKey {
                 };
                 (!starts).then_some("an alias name such as alias/NAME")
             }
-            Self::PrincipalArn => super::arn::segments(value).is_none().then_some("the ARN of a principal"),
+            Self::PrincipalArn | Self::GranteePrincipal | Self::RetiringPrincipal => {
+                super::arn::segments(value).is_none().then_some("the ARN of a principal")
+            }
+            Self::GrantOperations => one_of_missed_by(
+                GrantOperation::ALL.iter().map(|operation| operation.name()),
+                value,
+                ignores_case,
+            )
+            .then_some("an operation that a grant can have"),
+            Self::GrantConstraintType => one_of_missed_by(
+                ["EncryptionContextEquals", "EncryptionContextSubset"].into_iter(),
+                value,
+                ignores_case,
+            )
+            .then_some("EncryptionContextEquals or EncryptionContextSubset"),
             Self::CurrentTime => {
                 let canonical = crate::time::UnixTime::parse_rfc3339(value)
                     .is_ok_and(|time| crate::time::UnixTime::from_secs(time.as_secs()).to_string() == value);
@@ -168,7 +219,7 @@ impl ConditionKey {
                     value.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().to_string() == value);
                 (!canonical).then_some("one IP address in its shortest form (or the operator IpAddress)")
             }
-            Self::SecureTransport => {
+            Self::SecureTransport | Self::GrantIsForAwsResource => {
                 let known = ["true", "false"]
                     .into_iter()
                     .any(|word| value == word || ignores_case && value.eq_ignore_ascii_case(word));
@@ -180,7 +231,11 @@ impl ConditionKey {
             | Self::KeyUsage
             | Self::KeyOrigin
             | Self::DataKeyPairSpec
-            | Self::EncryptionAlgorithm => None,
+            | Self::EncryptionAlgorithm
+            | Self::SigningAlgorithm
+            | Self::MessageType
+            | Self::MacAlgorithm
+            | Self::KeyAgreementAlgorithm => None,
         }
     }
 }
@@ -221,6 +276,10 @@ fn digest_form_missed_by(value: &str, lengths: &[usize], ignores_case: bool) -> 
         return Some("lower-case hexadecimal digits, or an operator with IgnoreCase");
     }
     None
+}
+
+fn one_of_missed_by(mut names: impl Iterator<Item = &'static str>, value: &str, ignores_case: bool) -> bool {
+    !names.any(|name| value == name || ignores_case && value.eq_ignore_ascii_case(name))
 }
 
 fn strip_prefix_any_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {

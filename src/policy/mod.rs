@@ -64,6 +64,7 @@ mod decide;
 mod document;
 mod error;
 mod evaluate;
+mod grant;
 mod json;
 mod operand;
 mod operator;
@@ -72,11 +73,15 @@ mod principal;
 
 pub use caller::{Caller, InvalidPrincipalArn, PrincipalArn};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
-pub use decide::{Denial, Permit, Question, decide};
+pub use decide::{Algorithms, AllowedBy, Denial, Permit, Policies, Question, decide, decide_retirement};
 pub use document::{Effect, KeyPolicy, MAX_POLICY_BYTES};
 pub use error::{PolicyError, Problem};
 pub use evaluate::{
     ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
     Verdict,
+};
+pub use grant::{
+    Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
+    InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
 };
 pub use pattern::Pattern;

@@ -88,9 +88,7 @@ impl Principal {
             (Self::Account(account), Caller::Principal { arn }) => {
                 arn.is_account_root() && arn.account() == &**account
             }
-            (Self::Arn(principal), Caller::Principal { arn }) => {
-                arn.as_str() == principal.as_str() || arn.is_session_of(principal)
-            }
+            (Self::Arn(principal), Caller::Principal { arn }) => principal.covers(arn),
         }
     }
 }

@@ -11,7 +11,7 @@ pub use file::{FileRootKey, RootKeyFileError};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyId, KeyMaterial, WrappedKeyMaterial};
+use crate::keys::{KeyId, KeySpec, NewMaterial, WrappedKeyMaterial};
 
 /// Whoever can wrap and unwrap key material.
 ///
@@ -25,7 +25,7 @@ pub trait RootKey: Send + Sync {
     async fn unwrap_key(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, RootKeyError>;
 }
 
-/// New random material for `key`, which has left no trace in the clear.
+/// New random material for the symmetric encryption key `key`, which has left no trace in the clear.
 ///
 /// # Errors
 /// When the random generator or the root key fails.
@@ -33,7 +33,18 @@ pub async fn wrap_new_material(
     root_key: &dyn RootKey,
     key: KeyId,
 ) -> Result<WrappedKeyMaterial, RootKeyError> {
-    let material = KeyMaterial::generate()?;
+    wrap_material(root_key, key, &NewMaterial::generate(KeySpec::SymmetricDefault)?).await
+}
+
+/// The wrapped form of `material`, made for `key`.
+///
+/// # Errors
+/// When the root key fails.
+pub async fn wrap_material(
+    root_key: &dyn RootKey,
+    key: KeyId,
+    material: &NewMaterial,
+) -> Result<WrappedKeyMaterial, RootKeyError> {
     let context = material.id().wrapping_context(key);
     let wrapped = root_key.wrap(&context, material.expose()).await?;
     Ok(WrappedKeyMaterial::new(*material.id(), wrapped))

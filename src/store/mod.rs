@@ -1,6 +1,6 @@
 //! Where keys, aliases, policies and credentials are kept.
 //!
-//! One interface, [`Store`]; material and secrets reach it wrapped and leave it wrapped.
+//! One interface, [`Store`], in a part for each table; material and secrets reach it wrapped and leave it wrapped.
 
 mod credential;
 mod sqlite;
@@ -12,8 +12,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::keys::{AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, Realm, WrappedKeyMaterial};
-use crate::policy::KeyPolicy;
+use crate::keys::{
+    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
+    WrappedKeyMaterial,
+};
+use crate::policy::{Grant, GrantId, KeyPolicy, PrincipalArn};
 use crate::time::UnixTime;
 
 /// A key together with the aliases that name it.
@@ -25,17 +28,23 @@ pub struct KeyEntry {
     pub aliases: Vec<String>,
 }
 
-/// The store's one interface.
+/// Everything that the broker keeps, over its parts, one for each table.
 ///
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store:
+    KeyStore + KeyMaterialStore + KeyUsageStore + AliasStore + CredentialStore + GrantStore
+{
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
     /// The value that [`Store`]'s maker put in to recognise the root key by.
     async fn root_key_check(&self) -> Result<Vec<u8>, StoreError>;
+}
 
+/// Keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
     /// The key that an id or alias names.
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError>;
 
@@ -45,35 +54,14 @@ pub trait Store: Send + Sync {
     /// Adds a key with its material.
     async fn insert_key(&self, key: &Key) -> Result<(), StoreError>;
 
-    /// Names a key by a new alias.
-    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
-
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
-
-    /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
-    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
-
-    /// Takes an alias of this key away. An alias that names something else by now is not there.
-    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
 
     /// Enables or disables a key. Yields false, and nothing is changed, where it is pending deletion.
     async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError>;
 
-    /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
-    /// neither.
-    async fn add_material(
-        &self,
-        key: KeyId,
-        material: &WrappedKeyMaterial,
-        next: Option<AutomaticRotation>,
-    ) -> Result<(), StoreError>;
-
-    /// Says whether and when a key is rotated by itself.
-    async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError>;
-
-    /// Up to 1,000 enabled keys whose rotation is due at `now`.
-    async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+    /// Replaces a key's description.
+    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
 
     /// Puts a key into the state pending deletion. Yields false, and nothing is changed, where it is already.
     async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError>;
@@ -84,18 +72,119 @@ pub trait Store: Send + Sync {
     /// Up to 1,000 keys whose time has come by `now`.
     async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
 
-    /// Destroys a key whose time has come by `now`, its material and its aliases. Yields false where its deletion was
+    /// Destroys a key whose time has come by `now`, its material, its aliases and its grants. Yields false where its deletion was
     /// cancelled meanwhile. The file keeps no copy of what is destroyed; backups of it may.
     async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError>;
+}
 
-    /// Replaces a key's description.
-    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError>;
+/// The versions of the keys' material.
+#[async_trait]
+pub trait KeyMaterialStore: Send + Sync {
+    /// Makes new material the key's current one, and puts off its next rotation by itself where `next` says so: both or
+    /// neither. Yields false, and nothing is changed, where the key was rotated on demand as often as it can be.
+    async fn add_material(
+        &self,
+        key: KeyId,
+        material: &WrappedKeyMaterial,
+        next: Option<AutomaticRotation>,
+    ) -> Result<bool, StoreError>;
 
+    /// Adds imported material, or gives it back to a version that the key has had before, and enables the key. Yields
+    /// false, and nothing is changed, where the key has new material that awaits its rotation, or is pending deletion.
+    async fn import_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<bool, StoreError>;
+
+    /// Makes the imported material that awaits its rotation the current one. Yields false, and nothing is changed, where
+    /// there is none, or the key was rotated on demand as often as it can be.
+    async fn rotate_to_imported(&self, key: KeyId, rotation: Rotation) -> Result<bool, StoreError>;
+
+    /// Destroys imported material; with `expired_by`, only what has expired by then. Of a version that was in use its id
+    /// remains. Yields false where there is no such material. The file keeps no copy of it; backups of it may.
+    async fn delete_material(
+        &self,
+        key: KeyId,
+        material: &KeyMaterialId,
+        expired_by: Option<UnixTime>,
+    ) -> Result<bool, StoreError>;
+
+    /// Up to 1,000 versions of imported material that have expired by `now`.
+    async fn materials_to_delete(&self, now: UnixTime) -> Result<Vec<(KeyId, KeyMaterialId)>, StoreError>;
+
+    /// Says whether and when a key is rotated by itself.
+    async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError>;
+
+    /// Up to 1,000 enabled keys whose rotation is due at `now`.
+    async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError>;
+}
+
+/// When keys were last used.
+#[async_trait]
+pub trait KeyUsageStore: Send + Sync {
+    /// Notes these usages, except of keys that are gone or were used later.
+    async fn set_last_usages(&self, usages: &[(KeyId, LastUsage)]) -> Result<(), StoreError>;
+
+    /// The last noted usage of a key.
+    async fn last_usage(&self, key: KeyId) -> Result<Option<LastUsage>, StoreError>;
+
+    /// Since when usages are noted; the epoch where they always were.
+    async fn usage_tracked_since(&self) -> Result<UnixTime, StoreError>;
+}
+
+/// The further names of keys.
+#[async_trait]
+pub trait AliasStore: Send + Sync {
+    /// Names a key by a new alias.
+    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
+
+    /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
+    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
+
+    /// Takes an alias of this key away. An alias that names something else by now is not there.
+    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
+}
+
+/// Access keys.
+#[async_trait]
+pub trait CredentialStore: Send + Sync {
     /// Adds a credential.
     async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError>;
 
     /// The credential with this access key id.
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError>;
+}
+
+/// Permissions on keys beside their policies.
+#[async_trait]
+pub trait GrantStore: Send + Sync {
+    /// Adds a grant on a key and yields its id; or, where the key has a grant of the same name, terms and issuing account
+    /// already, adds nothing and yields that one's.
+    async fn insert_grant(&self, key: KeyId, grant: &Grant) -> Result<GrantId, StoreError>;
+
+    /// The grant with this id.
+    async fn find_grant(&self, id: &GrantId) -> Result<Option<Arc<Grant>>, StoreError>;
+
+    /// Every grant on a key whose grantee covers `caller`.
+    async fn grants_to(&self, key: KeyId, caller: &PrincipalArn) -> Result<Arc<[Arc<Grant>]>, StoreError>;
+
+    /// Up to `limit` grants on a key in order of their ids, behind the grant `after`; those to exactly `grantee`, or all.
+    async fn list_grants(
+        &self,
+        key: KeyId,
+        grantee: Option<&PrincipalArn>,
+        after: Option<&GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError>;
+
+    /// Up to `limit` grants on any key that have exactly this retiring principal, in order of their ids, behind the grant
+    /// `after`.
+    async fn list_retirable_grants(
+        &self,
+        retiring: &PrincipalArn,
+        after: Option<&GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError>;
+
+    /// Takes a grant away. Yields false where it is not there.
+    async fn delete_grant(&self, id: &GrantId) -> Result<bool, StoreError>;
 }
 
 /// Why the store did not do it.
@@ -135,4 +224,10 @@ pub enum StoreError {
     /// The key is not there.
     #[error("key {0} does not exist")]
     NoSuchKey(KeyId),
+    /// A key has as many grants as it can have.
+    #[error("the key has {limit} grants, the most that are possible")]
+    TooManyGrants {
+        /// The most that are possible.
+        limit: u32,
+    },
 }

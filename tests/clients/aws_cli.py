@@ -95,6 +95,30 @@ class AwsCli(unittest.TestCase):
         opened = open_envelope(base64.b64decode(answer["CiphertextForRecipient"]))
         self.assertEqual(opened, pathlib.Path(setting.SETTING["ca"]).read_bytes())
 
+    def test_signatures_and_macs(self):
+        message = "--message", "fileb://" + setting.SETTING["ca"]
+        request = "--key-id", "alias/ecdsa", "--signing-algorithm", "ECDSA_SHA_256", *message
+        signed = self.answer("sign", *request)
+        signature = self.blob_file(signed, "Signature")
+        self.assertTrue(self.answer("verify", *request, "--signature", signature)["SignatureValid"])
+        self.assert_refused(
+            "KMSInvalidSignatureException",
+            "not one of this message",
+            *("verify", *request, "--message-type", "RAW", "--signature", "fileb://" + DOCUMENT),
+        )
+        request = "--key-id", "alias/mac", "--mac-algorithm", "HMAC_SHA_256", *message
+        made = self.answer("generate-mac", *request)
+        self.assertTrue(self.answer("verify-mac", *request, "--mac", self.blob_file(made, "Mac"))["MacValid"])
+
+    def test_a_public_key_and_a_shared_secret(self):
+        shown = self.answer("get-public-key", "--key-id", "alias/ecdh")
+        self.assertEqual((shown["KeySpec"], shown["KeyUsage"]), ("ECC_NIST_P384", "KEY_AGREEMENT"))
+        answer = self.answer(
+            *("derive-shared-secret", "--key-id", "alias/ecdh", "--key-agreement-algorithm", "ECDH"),
+            *("--public-key", self.blob_file(shown, "PublicKey"), "--recipient", RECIPIENT),
+        )
+        self.assertEqual(len(open_envelope(base64.b64decode(answer["CiphertextForRecipient"]))), 48)
+
     def test_random_bytes(self):
         answer = self.answer("generate-random", "--number-of-bytes", "32", "--recipient", RECIPIENT)
         self.assertEqual(len(open_envelope(base64.b64decode(answer["CiphertextForRecipient"]))), 32)
@@ -115,9 +139,9 @@ class AwsCli(unittest.TestCase):
         self.assertEqual((described["Description"], described["Enabled"]), ("looked after", True))
         self.assertEqual(self.answer("list-key-policies", *key_id), {"PolicyNames": ["default"]})
 
-    def blob_file(self, answer):
-        file = pathlib.Path(setting.SETTING["directory"], f"{self.id()}.ciphertext")
-        file.write_bytes(base64.b64decode(answer["CiphertextBlob"]))
+    def blob_file(self, answer, member="CiphertextBlob"):
+        file = pathlib.Path(setting.SETTING["directory"], f"{self.id()}.{member}")
+        file.write_bytes(base64.b64decode(answer[member]))
         return f"fileb://{file}"
 
     def test_a_file_that_the_cli_did_not_read(self):

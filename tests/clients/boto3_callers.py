@@ -72,6 +72,19 @@ class Callers(unittest.TestCase):
         elsewhere = setting.client(credential("permanent"), region_name="eu-central-1")
         self.assert_refused("InvalidSignatureException", elsewhere)
 
+    def test_equal_requests_within_a_second_are_all_served(self):
+        """They bear one signature: a broker that took each signature once would refuse the second."""
+        caller = setting.client(credential("permanent"))
+        signatures = []
+        caller.meta.events.register(
+            "before-send.kms", lambda request, **_: signatures.append(request.headers["Authorization"])
+        )
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        with mock.patch.object(botocore.auth, "get_current_datetime", return_value=now):
+            for _ in range(3):
+                generate(caller)
+        self.assertEqual((len(signatures), len(set(signatures))), (3, 1))
+
     def test_a_clock_that_is_off(self):
         caller = setting.client(credential("permanent"))
         for minutes, is_refused in [(-14, False), (14, False), (-16, True), (16, True)]:

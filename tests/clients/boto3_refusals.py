@@ -233,7 +233,9 @@ class Decrypt(Refusals):
     def test_encryption_algorithm(self):
         for algorithm in ("RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"):
             with self.subTest(algorithm):
-                self.refused(EXCEPTIONS.InvalidKeyUsageException, algorithm, EncryptionAlgorithm=algorithm)
+                named = {"EncryptionAlgorithm": algorithm, "KeyId": key("app")["id"]}
+                self.refused(EXCEPTIONS.InvalidKeyUsageException, algorithm, **named)
+                self.refused("ValidationException", "at 'KeyId'", EncryptionAlgorithm=algorithm)
         self.refused("ValidationException", "enum value set", EncryptionAlgorithm="ROT13")
 
     def test_grant_tokens(self):

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// The principal whose credentials the clients have.
 const PARENT: &str = "arn:aws:iam::000000000000:role/parent";
 
+/// A principal that no policy names.
+const WORKER: &str = "arn:aws:sts::000000000000:assumed-role/worker/one";
+
 #[derive(Clone, Copy)]
 pub enum Transport {
     Tls,
@@ -42,9 +45,21 @@ impl Broker {
         let disabled = place.create_key("disabled", &policy_for_everybody_in(&pcr0));
         let managed = place.create_key("managed", &policy_for_the_parent());
         let mortal = place.create_key("mortal", &policy_for_the_parent());
+        let external = place.create_key_with("external", &policy_for_the_parent(), &["--origin", "EXTERNAL"]);
+        let of_kind = |name: &str, spec: &str, usage: &str| {
+            let options = ["--key-spec", spec, "--key-usage", usage];
+            place.create_key_with(name, &policy_for_the_parent(), &options)
+        };
+        let rsa = of_kind("rsa", "RSA_2048", "ENCRYPT_DECRYPT");
+        let rsa_signing = of_kind("rsa-signing", "RSA_2048", "SIGN_VERIFY");
+        let ecdsa = of_kind("ecdsa", "ECC_NIST_P256", "SIGN_VERIFY");
+        let ed25519 = of_kind("ed25519", "ECC_NIST_EDWARDS25519", "SIGN_VERIFY");
+        let ecdh = of_kind("ecdh", "ECC_NIST_P384", "KEY_AGREEMENT");
+        let mac = of_kind("mac", "HMAC_256", "GENERATE_VERIFY_MAC");
         let permanent = place.create_credential(&[]);
         let session = place.create_credential(&["--session-seconds", "900"]);
         let expired = place.create_credential(&["--session-seconds", "900"]);
+        let worker = place.create_credential_of(WORKER, &["--session-seconds", "900"]);
 
         let (process, endpoint) = place.serve(transport);
         let setting = json!({
@@ -53,8 +68,9 @@ impl Broker {
             "database": place.file("data/keys.sqlite3"),
             "audit_log": place.file("data/audit.jsonl"),
             "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
-                "managed": managed, "mortal": mortal},
-            "credentials": {"permanent": permanent, "session": session, "expired": expired},
+                "managed": managed, "mortal": mortal, "external": external,
+                "rsa": rsa, "rsa-signing": rsa_signing, "ecdsa": ecdsa, "ed25519": ed25519, "ecdh": ecdh, "mac": mac},
+            "credentials": {"permanent": permanent, "session": session, "expired": expired, "worker": worker},
             "documents": documents,
             "private_key": place.file("key.der"),
             "directory": place.path,
@@ -123,17 +139,26 @@ impl Place<'_> {
     }
 
     fn create_key(&self, name: &str, policy: &Value) -> Value {
+        self.create_key_with(name, policy, &[])
+    }
+
+    fn create_key_with(&self, name: &str, policy: &Value, options: &[&str]) -> Value {
         let file = self.file("policy.json");
         fs::write(&file, policy.to_string()).unwrap();
         let alias = format!("alias/{name}");
-        let printed = self.broker(&["key", "create", "--alias", &alias, "--policy", file.to_str().unwrap()]);
+        let arguments = ["key", "create", "--alias", &alias, "--policy", file.to_str().unwrap()];
+        let printed = self.broker(&[&arguments, options].concat());
         let arn = printed.trim();
         let (prefix, id) = arn.split_once("key/").unwrap();
         json!({"id": id, "arn": arn, "alias": alias, "alias_arn": format!("{prefix}{alias}")})
     }
 
     fn create_credential(&self, options: &[&str]) -> Value {
-        let arguments = [&["credential", "create", "--json", "--principal", PARENT], options].concat();
+        self.create_credential_of(PARENT, options)
+    }
+
+    fn create_credential_of(&self, principal: &str, options: &[&str]) -> Value {
+        let arguments = [&["credential", "create", "--json", "--principal", principal], options].concat();
         serde_json::from_str(&self.broker(&arguments)).unwrap()
     }
 

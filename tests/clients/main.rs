@@ -45,13 +45,33 @@ fn boto3_encrypts_and_looks_after_keys() {
 }
 
 #[test]
+fn boto3_lends_a_key_by_grants() {
+    run_python("boto3_grants", Transport::Tls);
+}
+
+#[test]
+fn boto3_uses_asymmetric_and_hmac_keys() {
+    run_python("boto3_asymmetric", Transport::Tls);
+}
+
+#[test]
 fn boto3_meets_modelled_exceptions() {
     run_python("boto3_refusals", Transport::Tls);
 }
 
 #[test]
+fn boto3_imports_key_material() {
+    run_python("boto3_imports", Transport::Tls);
+}
+
+#[test]
 fn boto3_signs_or_is_nobody() {
     run_python("boto3_callers", Transport::Tls);
+}
+
+#[test]
+fn botocore_presigns() {
+    run_python("boto3_presigned", Transport::Tls);
 }
 
 #[test]

@@ -39,7 +39,7 @@ async fn a_dry_run_fails_as_the_request_would() {
         (stage.decrypt(&encode(b"none"), json!({"DryRun": true})).await, "InvalidCiphertextException"),
         (
             stage.decrypt(&blob, json!({"DryRun": true, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"})).await,
-            "InvalidKeyUsageException",
+            "ValidationException",
         ),
     ];
     for (answer, expected) in refusals {

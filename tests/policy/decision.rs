@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
-use nitro_key_broker::policy::{Denial, Permit, Question, decide};
+use nitro_key_broker::policy::{
+    Algorithms, AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Permit, Policies, Question,
+    decide,
+};
 
 use super::*;
 
@@ -16,6 +19,16 @@ fn recipient() -> AttestedRecipient {
     attestation::verify(document, &TrustAnchors::aws().unwrap(), now(), &Requirements::default())
         .and_then(attestation::VerifiedEvidence::into_recipient)
         .unwrap()
+}
+
+/// What the request would make, were it a CreateGrant.
+fn new_grant() -> GrantTerms {
+    GrantTerms {
+        grantee: PrincipalArn::parse("arn:aws:iam::111122223333:role/worker").unwrap(),
+        retiring: Some(PrincipalArn::parse("arn:aws:iam::111122223333:user/bob").unwrap()),
+        operations: [GrantOperation::Sign, GrantOperation::Decrypt].into_iter().collect(),
+        constraint: Some(GrantConstraint::EncryptionContextSubset(EncryptionContext::EMPTY)),
+    }
 }
 
 fn now() -> UnixTime {
@@ -30,16 +43,27 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         caller: &principal("arn:aws:iam::111122223333:user/alice"),
         action: "kms:Decrypt",
         resource: KEY_ARN,
+        key_spec: "RSA_2048",
+        key_usage: "SIGN_VERIFY",
+        key_origin: "EXTERNAL",
         resource_aliases: &ALIASES.map(str::to_owned),
         request_alias: Some("alias/app"),
         recipient,
         encryption_context: &encryption_context,
+        encryption_algorithm: Some("RSAES_OAEP_SHA_256"),
         data_key_pair_spec: Some("ECC_NIST_P256"),
+        new_grant: Some(&new_grant()),
+        algorithms: Algorithms {
+            signing: Some("ECDSA_SHA_256"),
+            message_type: Some("DIGEST"),
+            mac: Some("HMAC_SHA_384"),
+            key_agreement: Some("ECDH"),
+        },
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
         now: now(),
     };
-    decide(&KeyPolicy::parse(policy).unwrap(), &question)
+    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), grants: &[] }, &question)
 }
 
 #[test]
@@ -48,7 +72,8 @@ fn a_permit_names_key_statement_and_the_attested_recipient() {
     let policy = document(&[statement("Allow", r#""Sid":"Everyone","#)]);
     let permit = decide_for(&policy, Some(&recipient)).unwrap();
     assert_eq!(permit.resource(), KEY_ARN);
-    assert_eq!(permit.statement(), &StatementRef { index: 0, sid: Some(Arc::from("Everyone")) });
+    let statement = StatementRef { index: 0, sid: Some(Arc::from("Everyone")) };
+    assert_eq!(permit.allowed_by(), &AllowedBy::Statement(statement));
     assert_eq!(permit.recipient().unwrap().spki_sha256(), recipient.key().spki_sha256());
     assert!(decide_for(&policy, None).unwrap().recipient().is_none());
 }
@@ -64,13 +89,21 @@ fn every_condition_key_sees_the_question() {
         ("StringEquals", "kms:EncryptionContext:App", r#""wallet""#.to_owned()),
         ("ForAllValues:StringEquals", KEYS, r#""App""#.to_owned()),
         ("StringEquals", "kms:CallerAccount", r#""111122223333""#.to_owned()),
-        ("StringEquals", "kms:KeySpec", r#""SYMMETRIC_DEFAULT""#.to_owned()),
-        ("StringEquals", "kms:KeyUsage", r#""ENCRYPT_DECRYPT""#.to_owned()),
-        ("StringEquals", "kms:KeyOrigin", r#""AWS_KMS""#.to_owned()),
+        ("StringEquals", "kms:KeySpec", r#""RSA_2048""#.to_owned()),
+        ("StringEquals", "kms:KeyUsage", r#""SIGN_VERIFY""#.to_owned()),
+        ("StringEquals", "kms:KeyOrigin", r#""EXTERNAL""#.to_owned()),
         ("StringEquals", "kms:DataKeyPairSpec", r#""ECC_NIST_P256""#.to_owned()),
-        ("StringEquals", "kms:EncryptionAlgorithm", r#""SYMMETRIC_DEFAULT""#.to_owned()),
+        ("StringEquals", "kms:EncryptionAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:SigningAlgorithm", r#""ECDSA_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:MessageType", r#""DIGEST""#.to_owned()),
+        ("StringEquals", "kms:MacAlgorithm", r#""HMAC_SHA_384""#.to_owned()),
+        ("StringEquals", "kms:KeyAgreementAlgorithm", r#""ECDH""#.to_owned()),
         ("StringEquals", "kms:RequestAlias", r#""alias/app""#.to_owned()),
         ("ForAllValues:StringEquals", "kms:ResourceAliases", r#"["alias/app","alias/old"]"#.to_owned()),
+        ("ForAllValues:StringEquals", "kms:GrantOperations", r#"["Decrypt","Sign"]"#.to_owned()),
+        ("StringEquals", "kms:GranteePrincipal", r#""arn:aws:iam::111122223333:role/worker""#.to_owned()),
+        ("StringLike", "kms:RetiringPrincipal", r#""*:user/bob""#.to_owned()),
+        ("StringEquals", "kms:GrantConstraintType", r#""EncryptionContextSubset""#.to_owned()),
         ("ArnEquals", "aws:PrincipalArn", r#""arn:aws:iam::111122223333:user/alice""#.to_owned()),
         ("DateEquals", "aws:CurrentTime", r#""2025-01-06T16:07:10Z""#.to_owned()),
         ("IpAddress", "aws:SourceIp", r#""203.0.113.9""#.to_owned()),

@@ -217,7 +217,9 @@ fn documented_examples() {
                 .replace("<96 digits>", PCR0)
         })
         .collect();
-    let [one_image, rollout, signed, only_attested, administered] = examples.as_slice() else {
+    let [one_image, rollout, signed, only_attested, administered, lending, whatever_is_granted] =
+        examples.as_slice()
+    else {
         panic!("{}", examples.len())
     };
     let worker = principal("arn:aws:sts::111122223333:assumed-role/worker/one");
@@ -260,4 +262,21 @@ fn documented_examples() {
         assert!(allows(administered, &Caller::Anonymous, action, &attested(PCR0)));
         assert!(!allows(administered, &administrator, action, &Context::default()));
     }
+
+    let of_grants = principal("arn:aws:iam::111122223333:role/broker-of-grants");
+    let new_grant = |operations: &[&'static str], tenant| {
+        Context::default()
+            .with("kms:GrantOperations", ContextValues::texts(operations.iter().copied()))
+            .with_text("kms:GranteePrincipal", "arn:aws:iam::111122223333:role/worker")
+            .with_text("kms:GrantConstraintType", "EncryptionContextEquals")
+            .with_text("kms:EncryptionContext:Tenant", tenant)
+    };
+    assert!(allows(lending, &of_grants, "kms:CreateGrant", &new_grant(&["Decrypt"], "a")));
+    assert!(!allows(lending, &of_grants, "kms:CreateGrant", &new_grant(&["Decrypt", "Encrypt"], "a")));
+    assert!(!allows(lending, &of_grants, "kms:CreateGrant", &new_grant(&["Decrypt"], "b")));
+    assert!(!allows(lending, &worker, "kms:CreateGrant", &new_grant(&["Decrypt"], "a")));
+    let denied = |context: &Context| ask(whatever_is_granted, &worker, "kms:Decrypt", context);
+    assert!(matches!(denied(&Context::default()), Verdict::ExplicitlyDenied { .. }));
+    assert!(matches!(denied(&attested(OTHER_PCR0)), Verdict::ExplicitlyDenied { .. }));
+    assert!(matches!(denied(&attested(PCR0)), Verdict::NotAllowed { .. }));
 }

@@ -12,6 +12,7 @@
 mod conditions;
 mod decision;
 mod evaluation;
+mod grants;
 mod properties;
 mod refused;
 

@@ -232,6 +232,12 @@ fn requests_to_sign() -> Vec<Seed> {
         )
     };
     let kms = |names: &str| authorization(names, "20260103/eu-central-1/kms");
+    let presigned = |names: &str, more: &str| {
+        format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260103%2Feu-central-1%2Fkms%2Faws4_request&X-Amz-Date=20260103T204107Z&X-Amz-Expires=900&X-Amz-SignedHeaders={names}{more}&X-Amz-Signature={}",
+            sigv4::UNSIGNED
+        )
+    };
     let date = "X-Amz-Date:20260103T204107Z";
     let body = r#"{"KeyId":"alias/app","KeySpec":"AES_256"}"#;
     let target = "Content-Type:application/x-amz-json-1.1\nHost:localhost\nX-Amz-Target:TrentService.Decrypt";
@@ -263,7 +269,30 @@ fn requests_to_sign() -> Vec<Seed> {
         ),
         ("target_not_signed", format!("POST /\n{target}\n{date}\n{}\n\n{body}", kms("host;x-amz-date"))),
         ("anonymous", format!("POST /\n{target}\n\n{body}")),
-        ("presigned", "GET /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00\nHost:a\n\n".to_owned()),
+        ("presigned", format!("POST /?{}\n{target}\n\n{body}", presigned("content-type%3Bhost%3Bx-amz-target", ""))),
+        (
+            "presigned_token",
+            format!(
+                "POST /?b=%7e&{}\n{target}\n\n{body}",
+                presigned("content-type%3bhost%3bx-amz-target", "&X-Amz-Security-Token=a%2Bb%3D")
+            ),
+        ),
+        (
+            "presigned_token_and_hash_in_headers",
+            format!(
+                "POST /?{}\n{target}\nX-Amz-Security-Token:token\nX-Amz-Content-Sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n\n",
+                presigned("content-type;host;x-amz-content-sha256;x-amz-security-token;x-amz-target", "")
+            ),
+        ),
+        (
+            "presigned_unsigned_payload",
+            format!("POST /?{}\nHost:a\n\n", presigned("host", "&x-amz-content-sha256=UNSIGNED-PAYLOAD")),
+        ),
+        ("presigned_without_expiry", "GET /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00\nHost:a\n\n".to_owned()),
+        (
+            "both_forms",
+            format!("POST /?{}\n{target}\n{date}\n{}\n\n", presigned("host", ""), kms(usual)),
+        ),
         ("another_day", format!("GET /\nHost:a\n{date}\n{}\n\n", authorization("host;x-amz-date", "20260102/a/kms"))),
     ]
     .map(|(name, text)| seed("sigv4", name.to_owned(), text))
@@ -289,6 +318,19 @@ const REQUESTS: &[(&str, &str)] = &[
     (
         "decrypt_asymmetric",
         r#"{"CiphertextBlob":"AQ==","KeyId":"alias/app","EncryptionAlgorithm":"RSAES_OAEP_SHA_256"}"#,
+    ),
+    (
+        "create_grant",
+        r#"{"KeyId":"0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e","GranteePrincipal":"arn:aws:iam::111122223333:role/a","RetiringPrincipal":"arn:aws:iam::111122223333:root","Operations":["Decrypt","CreateGrant"],"Constraints":{"EncryptionContextSubset":{"App":"a"}},"Name":"a/b"}"#,
+    ),
+    (
+        "retire_grant",
+        r#"{"KeyId":"a","GrantId":"abababababababababababababababababababababababababababababababab"}"#,
+    ),
+    ("retire_by_token", r#"{"GrantToken":"AbCdEf_-","DryRun":false}"#),
+    (
+        "list_retirable",
+        r#"{"RetiringPrincipal":"arn:aws:iam::111122223333:user/a","Limit":100,"Marker":"ab"}"#,
     ),
     ("repeated_name", r#"{"KeyId":"a","\u004beyId":"b","KeySpec":"AES_256"}"#),
     ("both_sizes", r#"{"KeyId":"a","KeySpec":"AES_256","NumberOfBytes":1}"#),

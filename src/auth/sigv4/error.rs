@@ -6,9 +6,9 @@ use crate::time::UnixTime;
 /// part of a secret, a token or an unknown credential scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigV4Error {
-    /// The signature came in the query string.
-    #[error("presigned requests are not supported: sign with the Authorization header")]
-    Presigned,
+    /// Signed in the Authorization header and in the query.
+    #[error("the request is signed twice, in the Authorization header and in the query")]
+    BothForms,
     /// The header is sent twice, where one value must steer.
     #[error("the header {name} occurs more than once")]
     RepeatedHeader {
@@ -31,6 +31,69 @@ pub enum SigV4Error {
         /// The length in bytes.
         actual: usize,
     },
+    /// The query exceeds its limit.
+    #[error("the query is {actual} bytes long, over the limit of {limit}")]
+    QueryTooLong {
+        /// The limit in bytes.
+        limit: usize,
+        /// The length in bytes.
+        actual: usize,
+    },
+    /// The query has too many parameters.
+    #[error("the query has more than {limit} parameters")]
+    TooManyParameters {
+        /// The limit.
+        limit: usize,
+    },
+    /// A parameter is given twice, where one value must steer.
+    #[error("the query has more than one {name}")]
+    RepeatedParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// A parameter is spelled in another case.
+    #[error("the query parameter {name} is not spelled so")]
+    MisspelledParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// A parameter is not visible ASCII.
+    #[error("the query parameter {name} is not visible ASCII")]
+    UnreadableParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// A parameter exceeds its limit.
+    #[error("the query parameter {name} is {actual} bytes long, over the limit of {limit}")]
+    ParameterTooLong {
+        /// The parameter's name.
+        name: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+        /// The length in bytes.
+        actual: usize,
+    },
+    /// The query claims a caller and lacks a parameter that goes with it.
+    #[error("the query lacks {name}")]
+    MissingParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// Another algorithm in the query than the one supported.
+    #[error("expected X-Amz-Algorithm AWS4-HMAC-SHA256, found {actual:?}")]
+    UnsupportedQueryAlgorithm {
+        /// What the query names.
+        actual: String,
+    },
+    /// The time of a presigned request is not a number in its range.
+    #[error("expected X-Amz-Expires from 1 to 604800 seconds, found {actual:?}")]
+    MalformedExpires {
+        /// What the query says.
+        actual: String,
+    },
+    /// The session token is sent twice.
+    #[error("the session token is sent twice, as a header and in the query")]
+    TwoSessionTokens,
     /// Another algorithm or scheme than the one supported.
     #[error("the Authorization header does not begin with AWS4-HMAC-SHA256")]
     UnsupportedAlgorithm,
@@ -67,10 +130,12 @@ pub enum SigV4Error {
     #[error("the request has neither X-Amz-Date nor Date")]
     MissingDate,
     /// The date is not in ISO 8601 basic form.
-    #[error("the header {name} is not a date of the form YYYYMMDDTHHMMSSZ")]
+    #[error("expected {name} of the form YYYYMMDDTHHMMSSZ, found {actual:?}")]
     MalformedDate {
-        /// The header's name.
+        /// The name of the header or parameter.
         name: &'static str,
+        /// What it says.
+        actual: String,
     },
     /// The query has a broken percent escape.
     #[error("the query has a malformed percent escape")]
@@ -99,21 +164,33 @@ pub enum SigV4Error {
         /// The request's date.
         request: String,
     },
-    /// Signed more than 15 minutes ago.
-    #[error("signature expired: signed at {signed_at}, now is {now}, 15 minutes are allowed")]
+    /// The signature no longer counts.
+    #[error("signature expired: signed at {signed_at}, it held until {held_until}, now is {now}")]
     Expired {
         /// The request's date.
         signed_at: UnixTime,
+        /// The end of its time.
+        held_until: UnixTime,
         /// The broker's clock.
         now: UnixTime,
     },
-    /// Signed more than 15 minutes ahead.
-    #[error("signature not yet current: signed at {signed_at}, now is {now}, 15 minutes are allowed")]
+    /// The signature does not count yet.
+    #[error("signature not yet current: signed at {signed_at}, it holds from {held_from}, now is {now}")]
     NotYetValid {
         /// The request's date.
         signed_at: UnixTime,
+        /// The start of its time.
+        held_from: UnixTime,
         /// The broker's clock.
         now: UnixTime,
+    },
+    /// The request is presigned for longer than this broker allows.
+    #[error("the request is presigned for {actual_secs} seconds, over the limit of {limit_secs}")]
+    PresignedTooLong {
+        /// The limit in seconds; 0 where presigned requests are refused.
+        limit_secs: u64,
+        /// `X-Amz-Expires`.
+        actual_secs: u64,
     },
     /// A header that must be signed is not.
     #[error("the header {name} must be among the SignedHeaders")]
@@ -128,13 +205,19 @@ pub enum SigV4Error {
         name: String,
     },
     /// The body is not covered by the signature.
-    #[error(
-        "unsigned and streaming payloads are not supported: X-Amz-Content-Sha256 must be the body's SHA-256"
-    )]
-    UnsupportedPayloadForm,
+    #[error("expected X-Amz-Content-Sha256 to be the SHA-256 of the body, found the payload form {actual:?}")]
+    UnsupportedPayloadForm {
+        /// What the request says in place of a hash.
+        actual: String,
+    },
     /// The body is not the one that was signed.
-    #[error("X-Amz-Content-Sha256 is not the SHA-256 of the body received")]
-    BodyHashMismatch,
+    #[error("expected a body with X-Amz-Content-Sha256 {claimed:?}, found one with {actual}")]
+    BodyHashMismatch {
+        /// What the request says.
+        claimed: String,
+        /// The SHA-256 of the body received, in hexadecimal.
+        actual: String,
+    },
     /// The signature was not made by this secret over this request.
     #[error("the signature does not match: check the secret access key and the signing method")]
     SignatureMismatch,
@@ -156,7 +239,8 @@ impl SigV4Error {
     /// Which exception says this.
     pub fn class(&self) -> SigV4ErrorClass {
         match self {
-            Self::Presigned => SigV4ErrorClass::MissingAuthenticationToken,
+            // As AWS does: a scheme in the query that it does not know is no claim to it.
+            Self::UnsupportedQueryAlgorithm { .. } => SigV4ErrorClass::MissingAuthenticationToken,
             Self::RepeatedHeader { .. }
             | Self::UnreadableHeader { .. }
             | Self::HeaderTooLong { .. }
@@ -169,16 +253,27 @@ impl SigV4Error {
             | Self::MalformedSignature
             | Self::MissingDate
             | Self::MalformedDate { .. }
-            | Self::MalformedQuery => SigV4ErrorClass::IncompleteSignature,
-            Self::WrongRegion { .. }
+            | Self::MalformedQuery
+            | Self::QueryTooLong { .. }
+            | Self::TooManyParameters { .. }
+            | Self::RepeatedParameter { .. }
+            | Self::MisspelledParameter { .. }
+            | Self::UnreadableParameter { .. }
+            | Self::ParameterTooLong { .. }
+            | Self::MissingParameter { .. }
+            | Self::MalformedExpires { .. }
+            | Self::TwoSessionTokens => SigV4ErrorClass::IncompleteSignature,
+            Self::BothForms
+            | Self::WrongRegion { .. }
             | Self::WrongService { .. }
             | Self::ScopeDateMismatch { .. }
             | Self::Expired { .. }
             | Self::NotYetValid { .. }
+            | Self::PresignedTooLong { .. }
             | Self::HeaderNotSigned { .. }
             | Self::SignedHeaderAbsent { .. }
-            | Self::UnsupportedPayloadForm
-            | Self::BodyHashMismatch
+            | Self::UnsupportedPayloadForm { .. }
+            | Self::BodyHashMismatch { .. }
             | Self::SignatureMismatch => SigV4ErrorClass::InvalidSignature,
         }
     }

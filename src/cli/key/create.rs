@@ -1,32 +1,42 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 
 use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
 use crate::cli::policy::read_policy;
-use crate::crypto::fill_random;
-use crate::keys::{AliasName, Key, KeyId, KeyState, MAX_DESCRIPTION_LEN, Realm};
-use crate::policy::KeyPolicy;
-use crate::root_key::{RootKey, wrap_new_material};
-use crate::store::{KeyEntry, Store};
+use crate::keys::{AliasName, KeyKind, KeyOrigin, KeySpec, KeyUsage, MAX_DESCRIPTION_LEN};
+use crate::operations::{NewKey, default_key_policy};
+use crate::store::{AliasStore, KeyEntry, KeyStore, Store};
 use crate::time::UnixTime;
 
-/// Make a symmetric key with new random material.
+/// Make a key with new random material.
 ///
 /// Prints the key's ARN. Without --policy the key gets KMS's default: the account root, and nobody else, may use it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Create {
-    /// What the key is for.
+    /// What the key is made of, as CreateKey of KMS names it.
+    #[arg(long, value_name = "SPEC", default_value = "SYMMETRIC_DEFAULT", value_parser = PossibleValuesParser::new(KeySpec::ALL.map(KeySpec::name)))]
+    key_spec: String,
+
+    /// What the key does; needed where its spec has a choice.
+    #[arg(long, value_name = "USAGE", value_parser = PossibleValuesParser::new(KeyUsage::ALL.map(KeyUsage::name)))]
+    key_usage: Option<String>,
+
+    /// What the key is for, in words.
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
 
     /// The key policy, a file of IAM JSON, or - for standard input.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+
+    /// Where its material comes from: made here, or imported later.
+    #[arg(long, value_enum, default_value_t = Origin::AwsKms)]
+    origin: Origin,
 
     /// A name for the key, alias/NAME.
     #[arg(long, value_name = "ALIAS")]
@@ -37,6 +47,23 @@ pub(in crate::cli) struct Create {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Origin {
+    #[value(name = "AWS_KMS")]
+    AwsKms,
+    #[value(name = "EXTERNAL")]
+    External,
+}
+
+impl From<Origin> for KeyOrigin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::AwsKms => Self::AwsKms,
+            Origin::External => Self::External,
+        }
+    }
+}
+
 impl Create {
     pub(in crate::cli) async fn run(self, data_dir: &DataDir) -> Result<(), CliError> {
         if self.description.chars().count() > MAX_DESCRIPTION_LEN {
@@ -44,6 +71,8 @@ impl Create {
                 "a description has at most {MAX_DESCRIPTION_LEN} characters"
             )));
         }
+        let kind = kind(&self.key_spec, self.key_usage.as_deref())?;
+        kind.require_origin(self.origin.into()).map_err(CliError::usage)?;
         let alias = self.alias.as_deref().map(AliasName::parse).transpose().map_err(CliError::usage)?;
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
         let store = data_dir.open_store().await?;
@@ -51,10 +80,11 @@ impl Create {
         let realm = store.realm().await.map_err(CliError::failed)?;
         let policy = match policy {
             Some(policy) => policy,
-            None => default_policy(&realm)?,
+            None => default_key_policy(&realm).map_err(CliError::failed)?,
         };
         let now = UnixTime::now();
-        let key = new_key(&realm, &root_key, self.description, policy, now).await?;
+        let new_key = NewKey { description: self.description, origin: self.origin.into(), policy, kind };
+        let key = new_key.make(&realm, &root_key, now).await.map_err(CliError::failed)?;
         store.insert_key(&key).await.map_err(CliError::failed)?;
         if let Some(alias) = &alias {
             store.insert_alias(alias, key.id, now).await.map_err(|error| {
@@ -69,42 +99,18 @@ impl Create {
     }
 }
 
-async fn new_key(
-    realm: &Realm,
-    root_key: &dyn RootKey,
-    description: String,
-    policy: KeyPolicy,
-    created_at: UnixTime,
-) -> Result<Key, CliError> {
-    let mut id = [0; 16];
-    fill_random(&mut id).map_err(CliError::failed)?;
-    let id = KeyId::from_random_bytes(id);
-    let material = wrap_new_material(root_key, id).await.map_err(CliError::failed)?;
-    Ok(Key {
-        id,
-        arn: realm.key_arn(id),
-        state: KeyState::Enabled,
-        description,
-        created_at,
-        deletion_at: None,
-        rotation: None,
-        policy: Arc::new(policy),
-        materials: vec![material],
+/// Where a spec has one usage only, it need not be given.
+fn kind(spec: &str, usage: Option<&str>) -> Result<KeyKind, CliError> {
+    let spec = KeySpec::from_name(spec).ok_or_else(|| CliError::usage("no such key spec"))?;
+    let usage = match (usage, spec.usages()) {
+        (Some(name), _) => {
+            Some(KeyUsage::from_name(name).ok_or_else(|| CliError::usage("no such key usage"))?)
+        }
+        (None, [only]) => Some(*only),
+        (None, _) => None,
+    };
+    KeyKind::new(spec, usage).map_err(|error| {
+        let usages: Vec<&str> = spec.usages().iter().map(|usage| usage.name()).collect();
+        CliError::usage(error).hint(format!("pass --key-usage {}", usages.join(" or ")))
     })
-}
-
-/// KMS developer guide, *Default key policy*.
-fn default_policy(realm: &Realm) -> Result<KeyPolicy, CliError> {
-    let text = serde_json::json!({
-        "Version": "2012-10-17",
-        "Id": "key-default-1",
-        "Statement": [{
-            "Sid": "Enable IAM User Permissions",
-            "Effect": "Allow",
-            "Principal": {"AWS": format!("arn:aws:iam::{}:root", realm.account())},
-            "Action": "kms:*",
-            "Resource": "*",
-        }],
-    });
-    KeyPolicy::parse(&text.to_string()).map_err(CliError::failed)
 }

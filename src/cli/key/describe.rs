@@ -28,11 +28,19 @@ impl Describe {
             return print_json(&listed);
         }
         let ListedKey { metadata, aliases } = listed;
+        let algorithms = [
+            metadata.encryption_algorithms,
+            metadata.signing_algorithms,
+            metadata.key_agreement_algorithms,
+            metadata.mac_algorithms,
+        ]
+        .concat();
         let rows = [
             ("ARN", metadata.arn),
             ("State", metadata.key_state.to_owned()),
             ("Created", metadata.creation_date),
             ("Spec", format!("{}, {}", metadata.key_spec, metadata.key_usage)),
+            ("Algorithms", algorithms.join(", ")),
             ("Aliases", aliases.join(", ")),
             ("Description", metadata.description.escape_debug().to_string()),
             ("Material", metadata.current_key_material_id.unwrap_or_default()),

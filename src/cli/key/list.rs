@@ -5,12 +5,12 @@ use super::ListedKey;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
-use crate::store::Store;
+use crate::store::{KeyStore, Store};
 
 /// Keys read at a time.
 const PAGE: u32 = 500;
 
-/// List all keys: id, state, aliases, description.
+/// List all keys: id, state, spec, usage, aliases, description.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
     /// Print a JSON object with the metadata of each key.
@@ -35,9 +35,11 @@ impl List {
                     let aliases = entry.aliases.join(",");
                     let aliases = if aliases.is_empty() { "-" } else { &aliases };
                     let line = format!(
-                        "{}  {:<15} {aliases}  {}",
+                        "{}  {:<15} {:<21} {:<19} {aliases}  {}",
                         entry.key.id,
                         entry.key.state.name(),
+                        entry.key.spec.name(),
+                        entry.key.usage.name(),
                         entry.key.description.escape_debug()
                     );
                     print_line(line.trim_end())?;

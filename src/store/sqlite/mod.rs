@@ -1,3 +1,9 @@
+mod aliases;
+mod credentials;
+mod grants;
+mod key_materials;
+mod key_usages;
+mod keys;
 mod row;
 
 use std::collections::HashMap;
@@ -10,26 +16,24 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryScalar};
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, SqlitePool};
 
-use self::row::{
-    automatic_rotation, column, credential, ms, optional_time_column, time_column, wrapped_material,
-};
+use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{
-    AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyState, Realm, WrappedKeyMaterial,
-};
-use crate::policy::KeyPolicy;
-use crate::time::UnixTime;
+use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
+use crate::policy::{Grant, GrantId, MAX_GRANTS_PER_KEY};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys or credentials remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, aliases, credentials, grants or lists of grants remembered at most, all dropped when there would be more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
+
+/// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
+const MAX_CACHED_IN_LISTS: usize = MAX_GRANTS_PER_KEY as usize;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
 /// a change finds it in force, also in another process: a read that still misses it began before it was reported.
@@ -52,8 +56,32 @@ struct Cache {
     data_version: i64,
     /// When the last look for changes began.
     looked_at: Option<Instant>,
-    keys: HashMap<KeyIdentifier, Arc<KeyEntry>>,
+    keys: HashMap<KeyId, Arc<KeyEntry>>,
+    aliases: HashMap<AliasName, KeyId>,
     credentials: HashMap<String, Arc<Credential>>,
+    grants: HashMap<GrantId, Arc<Grant>>,
+    grants_to: GrantsTo,
+}
+
+/// The caller by its ARN.
+type KeyAndCaller = (KeyId, Box<str>);
+
+/// The grants on a key that name a caller, also when there are none.
+#[derive(Default)]
+struct GrantsTo {
+    lists: HashMap<KeyAndCaller, Arc<[Arc<Grant>]>>,
+    /// Grants in all lists.
+    grants: usize,
+}
+
+/// What a look into the cache comes to.
+enum Looked<'s, T> {
+    Found(T),
+    /// It is to be read from the file, and belongs to this version of it.
+    Absent {
+        observer: tokio::sync::MutexGuard<'s, PoolConnection<Sqlite>>,
+        data_version: i64,
+    },
 }
 
 impl SqliteStore {
@@ -67,13 +95,16 @@ impl SqliteStore {
         }
         let pool = connect(path, true).await?;
         MIGRATIONS.run(&pool).await?;
-        sqlx::query("INSERT INTO realm (singleton, region, account, root_key_check) VALUES (1, ?, ?, ?)")
-            .bind(realm.region())
-            .bind(realm.account())
-            .bind(root_key_check)
-            .execute(&pool)
-            .await
-            .map_err(while_doing("making the store"))?;
+        sqlx::query(
+            "INSERT INTO realm (singleton, region, account, root_key_check, usage_tracked_since_ms) \
+             VALUES (1, ?, ?, ?, 0)",
+        )
+        .bind(realm.region())
+        .bind(realm.account())
+        .bind(root_key_check)
+        .execute(&pool)
+        .await
+        .map_err(while_doing("making the store"))?;
         Self::on(pool).await
     }
 
@@ -125,10 +156,35 @@ impl SqliteStore {
         })
     }
 
+    /// What `look` finds in the cache once that is current, or else the right to read it from the file.
+    async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let mut observer = self.observer.lock().await;
+        // Whoever held the observer meanwhile looked for this reader, too.
+        if let Some(found) = self.cached(&look) {
+            return Ok(Looked::Found(found));
+        }
+        let data_version = self.refresh_cache(&mut observer).await?;
+        Ok(match self.with_cache(|cache| look(cache)) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Absent { observer, data_version },
+        })
+    }
+
     /// Lets every reader come to look for changes again.
     async fn let_readers_notice(&self) {
         self.with_cache(|cache| cache.looked_at = None);
         tokio::time::sleep(MAX_STALENESS).await;
+    }
+
+    /// Empties the write-ahead log: what it still holds of deleted material goes with it. Readers may hold that up until
+    /// the next time.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let doing = while_doing("emptying the write-ahead log");
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
+        Ok(())
     }
 
     /// Carries out one statement and says whether it changed something.
@@ -158,63 +214,38 @@ impl SqliteStore {
         // A panic while the lock is held leaves at worst an entry out.
         look(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    async fn read_key(
-        &self,
-        observer: &mut PoolConnection<Sqlite>,
-        identifier: &KeyIdentifier,
-    ) -> Result<Option<KeyEntry>, StoreError> {
-        let row = match identifier {
-            KeyIdentifier::Key(id) => sqlx::query("SELECT * FROM keys WHERE key_id = ?").bind(id.to_string()),
-            KeyIdentifier::Alias(name) => {
-                sqlx::query("SELECT keys.* FROM keys JOIN aliases USING (key_id) WHERE aliases.name = ?")
-                    .bind(name.as_str())
-            }
-        }
-        .fetch_optional(&mut **observer)
-        .await
-        .map_err(while_doing("reading a key"))?;
-        match row {
-            Some(row) => self.key_entry(observer, &row).await.map(Some),
-            None => Ok(None),
-        }
+impl Cache {
+    fn key(&self, identifier: &KeyIdentifier) -> Option<Arc<KeyEntry>> {
+        let id = match identifier {
+            KeyIdentifier::Key(id) => id,
+            KeyIdentifier::Alias(name) => self.aliases.get(name)?,
+        };
+        self.keys.get(id).cloned()
     }
 
-    async fn key_entry(
-        &self,
-        observer: &mut PoolConnection<Sqlite>,
-        row: &SqliteRow,
-    ) -> Result<KeyEntry, StoreError> {
-        let id_text: String = column(row, "key_id")?;
-        let id: KeyId = id_text.parse().map_err(|error| corrupt("key id", error))?;
-        let state: String = column(row, "state")?;
-        let policy: String = column(row, "policy")?;
-        let materials = sqlx::query(
-            "SELECT material_id, wrapped, rotated_at_ms, rotation_type FROM key_materials \
-             WHERE key_id = ? ORDER BY version",
-        )
-        .bind(&id_text)
-        .fetch_all(&mut **observer)
-        .await
-        .map_err(while_doing("reading key material"))?;
-        let aliases: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM aliases WHERE key_id = ? ORDER BY name")
-                .bind(&id_text)
-                .fetch_all(&mut **observer)
-                .await
-                .map_err(while_doing("reading aliases"))?;
-        let key = Key {
-            id,
-            arn: self.realm.key_arn(id),
-            state: KeyState::from_name(&state).ok_or_else(|| corrupt("key state", state))?,
-            description: column(row, "description")?,
-            created_at: time_column(row, "created_at_ms")?,
-            deletion_at: optional_time_column(row, "deletion_at_ms")?,
-            rotation: automatic_rotation(row)?,
-            policy: Arc::new(KeyPolicy::parse(&policy).map_err(|error| corrupt("key policy", error))?),
-            materials: materials.iter().map(wrapped_material).collect::<Result<_, _>>()?,
-        };
-        Ok(KeyEntry { key, aliases })
+    fn remember_key(&mut self, identifier: &KeyIdentifier, entry: &Arc<KeyEntry>) {
+        if let KeyIdentifier::Alias(name) = identifier {
+            remember(&mut self.aliases, name.clone(), entry.key.id);
+        }
+        remember(&mut self.keys, entry.key.id, Arc::clone(entry));
+    }
+}
+
+impl GrantsTo {
+    fn get(&self, name: &KeyAndCaller) -> Option<Arc<[Arc<Grant>]>> {
+        self.lists.get(name).cloned()
+    }
+
+    fn remember(&mut self, name: KeyAndCaller, list: Arc<[Arc<Grant>]>) {
+        if self.lists.len() >= MAX_CACHED || self.grants + list.len() > MAX_CACHED_IN_LISTS {
+            *self = Self::default();
+        }
+        self.grants += list.len();
+        if let Some(before) = self.lists.insert(name, list) {
+            self.grants -= before.len();
+        }
     }
 }
 
@@ -229,312 +260,6 @@ impl Store for SqliteStore {
             .fetch_one(&self.pool)
             .await
             .map_err(while_doing("reading the root key check"))
-    }
-
-    async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
-        let mut observer = self.observer.lock().await;
-        // Whoever held the observer meanwhile looked for this reader, too.
-        if let Some(found) = self.cached(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
-        let data_version = self.refresh_cache(&mut observer).await?;
-        if let Some(found) = self.with_cache(|cache| cache.keys.get(identifier).cloned()) {
-            return Ok(Some(found));
-        }
-        let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
-            return Ok(None);
-        };
-        self.with_cache(|cache| {
-            if cache.data_version == data_version {
-                remember(&mut cache.keys, identifier.clone(), Arc::clone(&found));
-            }
-        });
-        Ok(Some(found))
-    }
-
-    async fn list_keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<Arc<KeyEntry>>, StoreError> {
-        let mut observer = self.observer.lock().await;
-        let rows = sqlx::query("SELECT * FROM keys WHERE key_id > ? ORDER BY key_id LIMIT ?")
-            .bind(after.map(|id| id.to_string()).unwrap_or_default())
-            .bind(limit)
-            .fetch_all(&mut **observer)
-            .await
-            .map_err(while_doing("listing keys"))?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in &rows {
-            entries.push(Arc::new(self.key_entry(&mut observer, row).await?));
-        }
-        Ok(entries)
-    }
-
-    async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
-        let doing = while_doing("adding a key");
-        // Exhaustive, so that a new field cannot be forgotten here.
-        let Key { id, arn: _, state, description, created_at, deletion_at, rotation, policy, materials } =
-            key;
-        let mut transaction = self.pool.begin().await.map_err(doing)?;
-        let key_id = id.to_string();
-        sqlx::query(
-            "INSERT INTO keys (key_id, state, description, created_at_ms, deletion_at_ms, rotation_period_days, \
-             next_rotation_at_ms, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&key_id)
-        .bind(state.name())
-        .bind(description)
-        .bind(ms(*created_at))
-        .bind(deletion_at.map(ms))
-        .bind(rotation.map(|rotation| rotation.period_days))
-        .bind(rotation.map(|rotation| ms(rotation.next_at)))
-        .bind(policy.text())
-        .execute(&mut *transaction)
-        .await
-        .map_err(doing)?;
-        for (version, material) in (1_i64..).zip(materials) {
-            sqlx::query(
-                "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms, rotation_type) \
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )
-            .bind(&key_id)
-            .bind(version)
-            .bind(material.id().as_bytes().as_slice())
-            .bind(material.wrapped())
-            .bind(material.rotation().map(|rotation| ms(rotation.date)))
-            .bind(material.rotation().map(|rotation| rotation.kind.name()))
-            .execute(&mut *transaction)
-            .await
-            .map_err(doing)?;
-        }
-        transaction.commit().await.map_err(doing)?;
-        self.let_readers_notice().await;
-        Ok(())
-    }
-
-    async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError> {
-        let inserted = sqlx::query("INSERT INTO aliases (name, key_id, created_at_ms) VALUES (?, ?, ?)")
-            .bind(name.as_str())
-            .bind(key.to_string())
-            .bind(ms(now))
-            .execute(&self.pool)
-            .await;
-        match inserted {
-            Ok(_) => {
-                self.let_readers_notice().await;
-                Ok(())
-            }
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                Err(StoreError::AliasExists(name.clone()))
-            }
-            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-                Err(StoreError::NoSuchKey(key))
-            }
-            Err(error) => Err(while_doing("adding an alias")(error)),
-        }
-    }
-
-    async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE keys SET policy = ? WHERE key_id = ?")
-            .bind(policy.text())
-            .bind(key.to_string());
-        let is_there = self.change(update, "replacing a policy").await?;
-        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
-    }
-
-    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE aliases SET key_id = ? WHERE name = ? AND key_id = ?")
-            .bind(to.to_string())
-            .bind(name.as_str())
-            .bind(from.to_string());
-        let is_there = self.change(update, "pointing an alias to another key").await?;
-        is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
-    }
-
-    async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError> {
-        let delete = sqlx::query("DELETE FROM aliases WHERE name = ? AND key_id = ?")
-            .bind(name.as_str())
-            .bind(key.to_string());
-        let is_there = self.change(delete, "deleting an alias").await?;
-        is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
-    }
-
-    async fn set_enabled(&self, key: KeyId, enabled: bool) -> Result<bool, StoreError> {
-        let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
-        let update = sqlx::query("UPDATE keys SET state = ? WHERE key_id = ? AND state <> 'PendingDeletion'")
-            .bind(state.name())
-            .bind(key.to_string());
-        self.change(update, "enabling or disabling a key").await
-    }
-
-    async fn add_material(
-        &self,
-        key: KeyId,
-        material: &WrappedKeyMaterial,
-        next: Option<AutomaticRotation>,
-    ) -> Result<(), StoreError> {
-        let doing = while_doing("adding key material");
-        let key_id = key.to_string();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(doing)?;
-        let added = sqlx::query(
-            "INSERT INTO key_materials (key_id, version, material_id, wrapped, rotated_at_ms, rotation_type) \
-             SELECT key_id, max(version) + 1, ?, ?, ?, ? FROM key_materials WHERE key_id = ? GROUP BY key_id",
-        )
-        .bind(material.id().as_bytes().as_slice())
-        .bind(material.wrapped())
-        .bind(material.rotation().map(|rotation| ms(rotation.date)))
-        .bind(material.rotation().map(|rotation| rotation.kind.name()))
-        .bind(&key_id)
-        .execute(&mut *transaction)
-        .await
-        .map_err(doing)?;
-        if added.rows_affected() != 1 {
-            return Err(StoreError::NoSuchKey(key));
-        }
-        if let Some(next) = next {
-            sqlx::query("UPDATE keys SET next_rotation_at_ms = ? WHERE key_id = ?")
-                .bind(ms(next.next_at))
-                .bind(&key_id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(doing)?;
-        }
-        transaction.commit().await.map_err(doing)?;
-        self.let_readers_notice().await;
-        Ok(())
-    }
-
-    async fn set_rotation(&self, key: KeyId, rotation: Option<AutomaticRotation>) -> Result<(), StoreError> {
-        let update =
-            sqlx::query("UPDATE keys SET rotation_period_days = ?, next_rotation_at_ms = ? WHERE key_id = ?")
-                .bind(rotation.map(|rotation| rotation.period_days))
-                .bind(rotation.map(|rotation| ms(rotation.next_at)))
-                .bind(key.to_string());
-        let is_there = self.change(update, "changing the automatic rotation").await?;
-        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
-    }
-
-    async fn keys_to_rotate(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError> {
-        let due = "SELECT key_id FROM keys WHERE state = 'Enabled' AND next_rotation_at_ms <= ? LIMIT 1000";
-        self.ids(sqlx::query_scalar(due).bind(ms(now)), "looking for keys to rotate").await
-    }
-
-    async fn schedule_deletion(&self, key: KeyId, deletion_at: UnixTime) -> Result<bool, StoreError> {
-        let update = sqlx::query(
-            "UPDATE keys SET state = 'PendingDeletion', deletion_at_ms = ? \
-             WHERE key_id = ? AND state <> 'PendingDeletion'",
-        )
-        .bind(ms(deletion_at))
-        .bind(key.to_string());
-        self.change(update, "scheduling a deletion").await
-    }
-
-    async fn cancel_deletion(&self, key: KeyId) -> Result<bool, StoreError> {
-        let update = sqlx::query(
-            "UPDATE keys SET state = 'Disabled', deletion_at_ms = NULL \
-             WHERE key_id = ? AND state = 'PendingDeletion'",
-        )
-        .bind(key.to_string());
-        self.change(update, "cancelling a deletion").await
-    }
-
-    async fn keys_to_delete(&self, now: UnixTime) -> Result<Vec<KeyId>, StoreError> {
-        let due =
-            "SELECT key_id FROM keys WHERE state = 'PendingDeletion' AND deletion_at_ms <= ? LIMIT 1000";
-        self.ids(sqlx::query_scalar(due).bind(ms(now)), "looking for keys to delete").await
-    }
-
-    async fn delete_key(&self, key: KeyId, now: UnixTime) -> Result<bool, StoreError> {
-        let doing = while_doing("deleting a key");
-        let key_id = key.to_string();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(doing)?;
-        let is_due: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM keys WHERE key_id = ? AND state = 'PendingDeletion' AND deletion_at_ms <= ?",
-        )
-        .bind(&key_id)
-        .bind(ms(now))
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(doing)?;
-        if is_due.is_none() {
-            return Ok(false);
-        }
-        for delete in [
-            "DELETE FROM aliases WHERE key_id = ?",
-            "DELETE FROM key_materials WHERE key_id = ?",
-            "DELETE FROM keys WHERE key_id = ?",
-        ] {
-            sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;
-        }
-        transaction.commit().await.map_err(doing)?;
-        self.let_readers_notice().await;
-        // What the log still holds of it goes with the log; readers may hold that up until the next time.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(doing)?;
-        Ok(true)
-    }
-
-    async fn set_description(&self, key: KeyId, description: &str) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE keys SET description = ? WHERE key_id = ?")
-            .bind(description)
-            .bind(key.to_string());
-        let is_there = self.change(update, "replacing a description").await?;
-        is_there.then_some(()).ok_or(StoreError::NoSuchKey(key))
-    }
-
-    async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {
-        // Exhaustive, so that a new field cannot be forgotten here.
-        let Credential {
-            access_key_id,
-            principal,
-            wrapped_secret,
-            session_token_sha256,
-            created_at,
-            expires_at,
-        } = credential;
-        sqlx::query(
-            "INSERT INTO credentials \
-             (access_key_id, principal_arn, wrapped_secret, session_token_sha256, created_at_ms, expires_at_ms) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(access_key_id)
-        .bind(principal.as_str())
-        .bind(wrapped_secret)
-        .bind(session_token_sha256.as_ref().map(<[u8; 32]>::as_slice))
-        .bind(ms(*created_at))
-        .bind(expires_at.map(ms))
-        .execute(&self.pool)
-        .await
-        .map_err(while_doing("adding a credential"))?;
-        self.let_readers_notice().await;
-        Ok(())
-    }
-
-    async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError> {
-        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
-        let mut observer = self.observer.lock().await;
-        // Whoever held the observer meanwhile looked for this reader, too.
-        if let Some(found) = self.cached(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
-        let data_version = self.refresh_cache(&mut observer).await?;
-        if let Some(found) = self.with_cache(|cache| cache.credentials.get(access_key_id).cloned()) {
-            return Ok(Some(found));
-        }
-        let row = sqlx::query("SELECT * FROM credentials WHERE access_key_id = ?")
-            .bind(access_key_id)
-            .fetch_optional(&mut **observer)
-            .await
-            .map_err(while_doing("reading a credential"))?;
-        let Some(row) = row else { return Ok(None) };
-        let found = Arc::new(credential(&row)?);
-        self.with_cache(|cache| {
-            if cache.data_version == data_version {
-                remember(&mut cache.credentials, access_key_id.to_owned(), Arc::clone(&found));
-            }
-        });
-        Ok(Some(found))
     }
 }
 
@@ -571,4 +296,47 @@ fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy
 
 fn corrupt(what: &'static str, problem: impl ToString) -> StoreError {
     StoreError::Corrupt { what, problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::encryption_context::EncryptionContext;
+    use crate::policy::{GrantConstraint, GrantOperation, GrantTerms, PrincipalArn};
+    use crate::time::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_grants_are_bounded_by_the_grants_in_them() {
+        let grant = Arc::new(Grant {
+            id: GrantId::from_bytes([7; 32]),
+            resource: "key".into(),
+            name: None,
+            terms: GrantTerms {
+                grantee: PrincipalArn::parse("arn:aws:iam::111122223333:user/alice").unwrap(),
+                retiring: None,
+                operations: [GrantOperation::Decrypt].into_iter().collect(),
+                constraint: Some(GrantConstraint::EncryptionContextEquals(EncryptionContext::EMPTY)),
+            },
+            issuing_account: "111122223333".into(),
+            created_at: UnixTime::from_secs(0),
+        });
+        let name = |caller: usize| (KeyId::from_bytes([1; 16]), Box::from(caller.to_string()));
+        let mut lists = GrantsTo::default();
+        for caller in 0..10 {
+            lists.remember(name(caller), vec![Arc::clone(&grant); 20_000].into());
+            assert!(lists.grants <= MAX_CACHED_IN_LISTS, "{} grants", lists.grants);
+            assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+            assert_eq!(lists.get(&name(caller)).unwrap().len(), 20_000);
+        }
+        // The same list again takes the place of the one before.
+        for _ in 0..10 {
+            lists.remember(name(9), vec![Arc::clone(&grant); 10].into());
+        }
+        assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
+        for caller in 100..100 + 2 * MAX_CACHED {
+            lists.remember(name(caller), Arc::default());
+        }
+        assert!(lists.lists.len() <= MAX_CACHED);
+    }
 }

@@ -4,7 +4,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite};
 
 use super::{corrupt, while_doing};
-use crate::keys::{AutomaticRotation, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial};
+use crate::keys::{
+    AutomaticRotation, Import, KeyId, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial,
+};
 use crate::policy::PrincipalArn;
 use crate::store::{Credential, StoreError};
 use crate::time::UnixTime;
@@ -29,14 +31,35 @@ pub(super) fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
 }
 
 pub(super) fn wrapped_material(row: &SqliteRow) -> Result<WrappedKeyMaterial, StoreError> {
-    let id: Vec<u8> = column(row, "material_id")?;
-    let id: [u8; 32] =
-        id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
-    let material = WrappedKeyMaterial::new(KeyMaterialId::from_bytes(id), column(row, "wrapped")?);
+    let id = material_id(row)?;
+    let wrapped: Vec<u8> = column(row, "wrapped")?;
+    let is_deleted = wrapped.is_empty();
+    let mut material = WrappedKeyMaterial::new(id, wrapped);
+    if is_deleted {
+        material = material.deleted();
+    }
+    if column(row, "imported")? {
+        let valid_to = optional_time_column(row, "valid_to_ms")?;
+        material = material.imported(Import { valid_to, description: column(row, "description")? });
+    }
+    if column(row, "pending_rotation")? {
+        material = material.pending_rotation();
+    }
     let Some(date) = optional_time_column(row, "rotated_at_ms")? else { return Ok(material) };
     let kind: String = column(row, "rotation_type")?;
     let kind = RotationKind::from_name(&kind).ok_or_else(|| corrupt("rotation type", kind))?;
     Ok(material.by(Rotation { date, kind }))
+}
+
+pub(super) fn key_id(row: &SqliteRow) -> Result<KeyId, StoreError> {
+    column::<String>(row, "key_id")?.parse().map_err(|error| corrupt("key id", error))
+}
+
+pub(super) fn material_id(row: &SqliteRow) -> Result<KeyMaterialId, StoreError> {
+    let id: Vec<u8> = column(row, "material_id")?;
+    let id: [u8; 32] =
+        id.try_into().map_err(|id: Vec<u8>| corrupt("key material id", format!("{} bytes", id.len())))?;
+    Ok(KeyMaterialId::from_bytes(id))
 }
 
 pub(super) fn automatic_rotation(row: &SqliteRow) -> Result<Option<AutomaticRotation>, StoreError> {

@@ -16,14 +16,18 @@ use enclave::development_root;
 use nitro_key_broker::api::Api;
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::AuditLog;
+use nitro_key_broker::auth::sigv4::SignatureWindow;
 use nitro_key_broker::keys::{
-    AliasName, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyState, Realm, WrappedKeyMaterial,
+    AliasName, Key, KeyId, KeyIdentifier, KeyKind, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage,
+    Realm, WrappedKeyMaterial,
 };
-use nitro_key_broker::operations::{Broker, Housekeeping};
+use nitro_key_broker::operations::{Broker, Housekeeping, NewKey};
 use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
 use nitro_key_broker::server::{Limits, ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
-use nitro_key_broker::store::{Credential, SqliteStore, Store, credential_wrapping_context};
+use nitro_key_broker::store::{
+    AliasStore, Credential, CredentialStore, KeyStore, SqliteStore, Store, credential_wrapping_context,
+};
 use nitro_key_broker::time::UnixTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -45,6 +49,7 @@ pub struct Setup {
     pub trust_anchors: TrustAnchors,
     pub requirements: Requirements,
     pub limits: Limits,
+    pub signature_window: SignatureWindow,
     /// In place of `audit.jsonl` in the broker's folder.
     pub audit_path: Option<PathBuf>,
 }
@@ -58,6 +63,7 @@ impl Default for Setup {
             trust_anchors: anchors.with_configured(pem.as_bytes(), Path::new(DEVELOPMENT_ROOT_PATH)).unwrap(),
             requirements: Requirements::default(),
             limits: Limits::default(),
+            signature_window: SignatureWindow::default(),
             audit_path: None,
         }
     }
@@ -84,6 +90,17 @@ pub struct TestKey {
     pub arn: String,
     pub material_id: [u8; 32],
     pub material: [u8; 32],
+}
+
+/// A key of another kind than [`TestKey`], with what nobody outside the broker should know of it.
+pub struct KindredKey {
+    pub id: KeyId,
+    pub arn: String,
+    pub spec: &'static str,
+    /// PKCS#8 of a private key, or the bytes of an HMAC key.
+    pub material: Vec<u8>,
+    /// DER SubjectPublicKeyInfo; empty of an HMAC key.
+    pub public_key: Vec<u8>,
 }
 
 /// An access key and its secret.
@@ -114,7 +131,8 @@ impl TestBroker {
         let clock_ms = Arc::new(AtomicU64::new(NOW.as_ms()));
         let clock = Arc::clone(&clock_ms);
         let clock = Arc::new(move || UnixTime::from_ms(clock.load(Ordering::SeqCst)));
-        let api = Arc::new(Api::new(broker, audit, clock));
+        let api = Api::new(broker, audit, clock).with_signature_window(setup.signature_window);
+        let api = Arc::new(api);
 
         let loopback =
             ListenAddress::Tcp { address: "127.0.0.1:0".parse().unwrap(), allow_plain_non_loopback: false };
@@ -157,6 +175,10 @@ impl TestBroker {
     /// What the running broker does from time to time.
     pub async fn keep_house(&self) -> Housekeeping {
         self.api.keep_house().await.unwrap()
+    }
+
+    pub fn root_key(&self) -> &FileRootKey {
+        &self.root_key
     }
 
     pub fn store(&self) -> &SqliteStore {
@@ -205,6 +227,10 @@ impl TestBroker {
             id,
             arn: self.realm.key_arn(id),
             state: KeyState::Enabled,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: KeyOrigin::AwsKms,
+            public_key: None,
             description: String::new(),
             created_at: self.now(),
             deletion_at: None,
@@ -216,6 +242,24 @@ impl TestBroker {
         TestKey { id, arn: key.arn.to_string(), material_id, material }
     }
 
+    /// A new key of this spec for this usage under `policy`, made as the broker makes it.
+    pub async fn create_key_of(&self, spec: &'static str, usage: &str, policy: &Value) -> KindredKey {
+        let kind = KeyKind::new(KeySpec::from_name(spec).unwrap(), KeyUsage::from_name(usage)).unwrap();
+        let new_key = NewKey {
+            description: String::new(),
+            origin: KeyOrigin::AwsKms,
+            policy: parse_policy(policy),
+            kind,
+        };
+        let key = new_key.make(&self.realm, &*self.root_key, self.now()).await.unwrap();
+        self.store.insert_key(&key).await.unwrap();
+        let wrapped = &key.materials[0];
+        let context = wrapped.id().wrapping_context(key.id);
+        let material = self.root_key.unwrap_key(&context, wrapped.wrapped().unwrap()).await.unwrap().to_vec();
+        let public_key = key.public_key.clone().unwrap_or_default();
+        KindredKey { id: key.id, arn: key.arn.to_string(), spec, material, public_key }
+    }
+
     /// `material` under the broker's root key, bound to its key and version.
     pub async fn wrap_material(&self, key: KeyId, material_id: [u8; 32], material: &[u8]) -> Vec<u8> {
         let context = KeyMaterialId::from_bytes(material_id).wrapping_context(key);
@@ -225,7 +269,7 @@ impl TestBroker {
     /// The key's first material as the store holds it.
     pub async fn wrapped_material(&self, key: &TestKey) -> Vec<u8> {
         let found = self.store.find_key(&KeyIdentifier::Key(key.id)).await.unwrap().unwrap();
-        found.key.materials[0].wrapped().to_vec()
+        found.key.materials[0].wrapped().unwrap().to_vec()
     }
 
     /// Whether the database or its companions hold these bytes anywhere.
@@ -242,7 +286,11 @@ impl TestBroker {
     }
 
     pub async fn set_policy(&self, key: &TestKey, policy: &Value) {
-        self.store.set_policy(key.id, &parse_policy(policy)).await.unwrap();
+        self.set_policy_of(key.id, policy).await;
+    }
+
+    pub async fn set_policy_of(&self, key: KeyId, policy: &Value) {
+        self.store.set_policy(key, &parse_policy(policy)).await.unwrap();
     }
 
     /// An access key for `principal`; with `lifetime_secs` it has a session token and ends.

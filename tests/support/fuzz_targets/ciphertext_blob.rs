@@ -9,9 +9,10 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use hkdf::Hkdf;
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
-    BlobError, CiphertextBlob, Key, KeyId, KeyMaterial, KeyMaterialId, KeyState, Realm, open,
+    BlobError, CiphertextBlob, Key, KeyId, KeyMaterial, KeyMaterialId, KeyOrigin, KeySpec, KeyState,
+    KeyUsage, Realm, open,
 };
-use nitro_key_broker::policy::{Caller, KeyPolicy, Permit, Question, decide};
+use nitro_key_broker::policy::{Caller, KeyPolicy, Permit, Policies, Question, decide};
 use nitro_key_broker::time::UnixTime;
 use sha2::Sha256;
 
@@ -34,6 +35,10 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         id,
         arn: Realm::new("us-east-1", "111122223333").unwrap().key_arn(id),
         state: KeyState::Enabled,
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: KeyOrigin::AwsKms,
+        public_key: None,
         description: String::new(),
         created_at: UnixTime::from_ms(0),
         deletion_at: None,
@@ -43,19 +48,10 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     };
     let context = EncryptionContext::new(BTreeMap::from([("App".to_owned(), "fuzz".to_owned())])).unwrap();
     let question = Question {
-        caller: &Caller::Anonymous,
-        action: "kms:Decrypt",
-        resource: key.arn.as_str(),
-        resource_aliases: &[],
-        request_alias: None,
-        recipient: None,
         encryption_context: &context,
-        data_key_pair_spec: None,
-        source_ip: None,
-        secure_transport: false,
-        now: UnixTime::from_ms(0),
+        ..Question::new(&Caller::Anonymous, "kms:Decrypt", key.arn.as_str(), UnixTime::from_ms(0))
     };
-    let permit = decide(&key.policy, &question).unwrap();
+    let permit = decide(&Policies { key: &key.policy, grants: &[] }, &question).unwrap();
     Setting { key, permit, context }
 });
 

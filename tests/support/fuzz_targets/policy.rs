@@ -108,6 +108,9 @@ impl RequestContext for Context {
             }
             ConditionKey::ResourceAliases => ContextValues::texts(["alias/app", "alias/other"]),
             ConditionKey::RequestAlias => ContextValues::text("alias/app"),
+            ConditionKey::GrantOperations => ContextValues::texts(["Decrypt", "CreateGrant"]),
+            ConditionKey::GranteePrincipal => ContextValues::text("arn:aws:iam::111122223333:role/App"),
+            ConditionKey::GrantIsForAwsResource => ContextValues::One(ContextValue::Flag(false)),
             ConditionKey::CurrentTime => {
                 ContextValues::One(ContextValue::Time(UnixTime::from_ms(1_795_521_600_000)))
             }

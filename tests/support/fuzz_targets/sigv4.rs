@@ -1,4 +1,4 @@
-//! SigV4: an HTTP request in text, `METHOD target`, header lines, an empty line and the body.
+//! SigV4 in both forms: an HTTP request in text, `METHOD target`, header lines, an empty line and the body.
 //!
 //! A signature of 64 zeros is replaced by the right one first, so that the fuzzer gets past the comparison. The right
 //! one comes from a second implementation, written from the IAM User Guide and sharing nothing with the verifier.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
-use nitro_key_broker::auth::sigv4::{RawRequest, Scope, SigV4Error, parse_authorization};
+use nitro_key_broker::auth::sigv4::{RawRequest, Scope, SigV4Error, SignatureWindow, parse_signed_request};
 use nitro_key_broker::time::UnixTime;
 use sha2::{Digest, Sha256};
 
@@ -22,10 +22,10 @@ pub fn run(input: &[u8]) {
     {
         request.replace_signature(&signature);
     }
-    let scope_and_time = claim.as_ref().map(|claim| (claim.scope(), claim.time(&request)));
+    let scope_and_time = claim.as_ref().map(|claim| (claim.scope(), claim.time()));
     let raw = request.raw();
-    match parse_authorization(raw) {
-        Ok(None) => assert!(!request.headers.contains_key("authorization"), "taken for anonymous"),
+    match parse_signed_request(raw) {
+        Ok(None) => assert!(claim.is_none() && !request.claims_a_caller(), "taken for anonymous"),
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok(Some(signed)) => {
             let claim = request.claim().expect("the second implementation reads what the first one does");
@@ -33,13 +33,17 @@ pub fn run(input: &[u8]) {
             let scope = Scope { region: &scope.0, service: &scope.1 };
             let now = time.expect("what is accepted has a date");
             let expected = request.signature(&claim);
-            match signed.verify(SECRET, &scope, now) {
+            let window = SignatureWindow::default();
+            match signed.verify(SECRET, &scope, &window, now) {
                 Ok(verified) => {
                     assert_eq!(expected.as_deref(), Some(&*claim.signature));
                     assert_eq!(verified.access_key_id(), signed.access_key_id());
-                    let late = UnixTime::from_ms(now.as_ms() + 15 * 60 * 1000 + 1);
-                    assert!(matches!(signed.verify(SECRET, &scope, late), Err(SigV4Error::Expired { .. })));
-                    let other = signed.verify(b"another secret", &scope, now).unwrap_err();
+                    let last = UnixTime::from_ms(now.as_ms() + claim.lasts_secs * 1000);
+                    signed.verify(SECRET, &scope, &window, last).expect("it counts to the end of its time");
+                    let late = UnixTime::from_ms(last.as_ms() + 1);
+                    let error = signed.verify(SECRET, &scope, &window, late).unwrap_err();
+                    assert!(matches!(error, SigV4Error::Expired { .. }));
+                    let other = signed.verify(b"another secret", &scope, &window, now).unwrap_err();
                     assert_eq!(other, SigV4Error::SignatureMismatch);
                 }
                 Err(SigV4Error::SignatureMismatch) => {
@@ -51,9 +55,11 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// What an Authorization header says, read without any check.
+/// What an Authorization header or a query says, read without any check.
 struct Claim {
     credential: Vec<String>,
+    date: Option<String>,
+    lasts_secs: u64,
     signed_headers: String,
     signature: String,
 }
@@ -64,13 +70,8 @@ impl Claim {
         (part(2), part(3))
     }
 
-    fn date<'r>(&self, request: &'r Request) -> Option<&'r str> {
-        let header = request.headers.get("x-amz-date").or_else(|| request.headers.get("date"))?;
-        Some(header.to_str().ok()?.trim())
-    }
-
-    fn time(&self, request: &Request) -> Option<UnixTime> {
-        let date = self.date(request)?;
+    fn time(&self) -> Option<UnixTime> {
+        let date = self.date.as_deref()?;
         let part = |from, to| date.get(from..to);
         let (day, clock) =
             ((part(0, 4)?, part(4, 6)?, part(6, 8)?), (part(9, 11)?, part(11, 13)?, part(13, 15)?));
@@ -119,8 +120,48 @@ impl Request {
         }
     }
 
+    /// Whether anything in the request is of the header form or of the query form.
+    fn claims_a_caller(&self) -> bool {
+        const OF_THE_QUERY: [&str; 8] = [
+            "x-amz-algorithm",
+            "x-amz-credential",
+            "x-amz-date",
+            "x-amz-expires",
+            "x-amz-signedheaders",
+            "x-amz-signature",
+            "x-amz-security-token",
+            "x-amz-content-sha256",
+        ];
+        let names = decoded_pairs(&self.query).unwrap_or_default().into_iter().map(|(name, _)| name);
+        self.headers.contains_key("authorization")
+            || names
+                .into_iter()
+                .any(|name| OF_THE_QUERY.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
+    }
+
     fn claim(&self) -> Option<Claim> {
+        self.claim_in_header().or_else(|| self.claim_in_query())
+    }
+
+    fn claim_in_query(&self) -> Option<Claim> {
+        let fields: BTreeMap<String, String> = decoded_pairs(&self.query)?
+            .into_iter()
+            .filter_map(|(name, value)| {
+                Some((String::from_utf8(name).ok()?.to_lowercase(), String::from_utf8(value).ok()?))
+            })
+            .collect();
+        Some(Claim {
+            credential: fields.get("x-amz-credential")?.split('/').map(str::to_owned).collect(),
+            date: fields.get("x-amz-date").cloned(),
+            lasts_secs: fields.get("x-amz-expires")?.parse().ok()?,
+            signed_headers: fields.get("x-amz-signedheaders")?.clone(),
+            signature: fields.get("x-amz-signature")?.clone(),
+        })
+    }
+
+    fn claim_in_header(&self) -> Option<Claim> {
         let header = self.headers.get("authorization")?.to_str().ok()?;
+        let date = self.headers.get("x-amz-date").or_else(|| self.headers.get("date"));
         let fields: BTreeMap<&str, &str> = header
             .strip_prefix("AWS4-HMAC-SHA256 ")?
             .split(',')
@@ -128,14 +169,19 @@ impl Request {
             .collect();
         Some(Claim {
             credential: fields.get("Credential")?.split('/').map(str::to_owned).collect(),
+            date: date.and_then(|value| Some(value.to_str().ok()?.trim().to_owned())),
+            lasts_secs: 15 * 60,
             signed_headers: (*fields.get("SignedHeaders")?).to_owned(),
             signature: (*fields.get("Signature")?).to_owned(),
         })
     }
 
     fn replace_signature(&mut self, signature: &str) {
-        let header = self.headers["authorization"].to_str().unwrap().replace(UNSIGNED, signature);
-        self.headers.insert("authorization", HeaderValue::from_str(&header).unwrap());
+        self.query = self.query.replace(UNSIGNED, signature);
+        let header = self.headers.get("authorization").and_then(|value| value.to_str().ok());
+        if let Some(header) = header.map(|header| header.replace(UNSIGNED, signature)) {
+            self.headers.insert("authorization", HeaderValue::from_str(&header).unwrap());
+        }
     }
 
     /// The signature that the claim should have; `None` where the request has no canonical form.
@@ -154,7 +200,7 @@ impl Request {
             hex::encode(Sha256::digest(&self.body)),
         );
         let scope = claim.credential.get(1..)?.join("/");
-        let date = claim.date(self)?;
+        let date = claim.date.as_deref()?;
         let to_sign =
             format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(&canonical)));
         let key = claim
@@ -184,16 +230,25 @@ fn canonical_path(path: &str) -> String {
     for segment in path.split('/').filter(|segment| !matches!(*segment, "" | ".")) {
         if segment == ".." { drop(segments.pop()) } else { segments.push(percent_encode(segment.as_bytes())) }
     }
-    let ends_in_slash = path.ends_with('/') && !segments.is_empty();
+    let ends_in_slash = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end)) && !segments.is_empty();
     format!("/{}{}", segments.join("/"), if ends_in_slash { "/" } else { "" })
 }
 
+fn decoded_pairs(query: &str) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| Some((percent_decode(name)?, percent_decode(value)?)))
+        .collect()
+}
+
+/// Without the signature, which cannot cover itself.
 fn canonical_query(query: &str) -> Option<String> {
-    let mut pairs = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        pairs.push((percent_encode(&percent_decode(name)?), percent_encode(&percent_decode(value)?)));
-    }
+    let mut pairs: Vec<(String, String)> = decoded_pairs(query)?
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case(b"X-Amz-Signature"))
+        .map(|(name, value)| (percent_encode(name), percent_encode(value)))
+        .collect();
     pairs.sort();
     Some(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&"))
 }

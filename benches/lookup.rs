@@ -1,0 +1,241 @@
+//! Lookups in a store of 10,000 keys and 100,000 grants beside those in a store of ten keys, in one run.
+//!
+//! `cached` is what the store remembers; `cold` goes through SQLite, after a change by another connection has made the store
+//! and SQLite forget what they had read. Both stores take turns, so that whatever else the machine does meets both.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement may stop at the first surprise, and its result goes to standard output"
+)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nitro_key_broker::keys::{AliasName, KeyId, KeyIdentifier, Realm};
+use nitro_key_broker::policy::{GrantId, PrincipalArn};
+use nitro_key_broker::store::{CredentialStore, GrantStore, KeyStore, MAX_STALENESS, SqliteStore};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
+
+const SMALL: usize = 10;
+const LARGE: usize = 10_000;
+const GRANTS_PER_KEY: usize = 10;
+const ACCOUNT: &str = "111122223333";
+const TARGET: f64 = 1.2;
+
+/// Turns of the two stores, and lookups of each in one turn.
+const COLD_TURNS: usize = 150;
+const COLD_LOOKUPS: usize = 10;
+const CACHED_TURNS: usize = 2_000;
+const CACHED_LOOKUPS: usize = 200;
+
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"Enclave","Effect":"Allow","Principal":"*","Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*","Condition":{"StringEquals":{"kms:RecipientAttestation:PCR0":"abababababababababababababababababababababababababababababababababababababababababababababababab"}}}}"#;
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum By {
+    Id,
+    Alias,
+    /// The grant whose id a token holds. To open the token is the same work in every store and left out.
+    Token,
+    /// The grants on a key that name a caller.
+    Caller,
+}
+
+const EVERY_WAY: [(By, &str); 4] = [
+    (By::Id, "key by id"),
+    (By::Alias, "key by alias"),
+    (By::Token, "grant by token"),
+    (By::Caller, "grants to a caller"),
+];
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run());
+}
+
+async fn run() {
+    let (mut small, mut large) = (Place::fill(SMALL).await, Place::fill(LARGE).await);
+    println!(
+        "{LARGE} keys and {} grants ÷ {SMALL} keys and {}:",
+        LARGE * GRANTS_PER_KEY,
+        SMALL * GRANTS_PER_KEY
+    );
+    let row = |name: &str, lookups: &str, few: Vec<Duration>, many: Vec<Duration>| {
+        let (few, many) = (median(few), median(many));
+        let ratio = many / few;
+        let verdict = if ratio <= TARGET { "met" } else { "MISSED" };
+        println!(
+            "  {name:<20} {lookups:<22} {:>9.3} µs {:>9.3} µs   {ratio:.3} (target ≤ {TARGET}: {verdict})",
+            few * 1e6,
+            many * 1e6
+        );
+    };
+    for (by, name) in EVERY_WAY {
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..COLD_TURNS {
+            for (place, times) in [(&mut small, &mut few), (&mut large, &mut many)] {
+                place.forget().await;
+                for at in place.spread(COLD_LOOKUPS) {
+                    times.push(place.time(by, &[at]).await);
+                }
+            }
+        }
+        row(name, "cold", few, many);
+    }
+    for (by, name) in EVERY_WAY {
+        // Everything is remembered before it is measured.
+        for place in [&small, &large] {
+            let all: Vec<usize> = (0..place.keys.len()).collect();
+            place.time(by, &all).await;
+        }
+        for (lookups, spread) in [("cached, the same ten", SMALL), ("cached, any", LARGE)] {
+            let (mut few, mut many) = (Vec::new(), Vec::new());
+            for _ in 0..CACHED_TURNS {
+                for (place, times) in [(&small, &mut few), (&large, &mut many)] {
+                    let ats: Vec<usize> = (0..CACHED_LOOKUPS)
+                        .map(|_| rand::random_range(0..spread.min(place.keys.len())))
+                        .collect();
+                    times.push(place.time(by, &ats).await / CACHED_LOOKUPS as u32);
+                }
+            }
+            row(name, lookups, few, many);
+        }
+    }
+}
+
+/// A store on a file of its own.
+struct Place {
+    store: SqliteStore,
+    other: SqliteConnection,
+    keys: Vec<Named>,
+    _folder: TempDir,
+}
+
+struct Named {
+    id: KeyId,
+    by_id: KeyIdentifier,
+    by_alias: KeyIdentifier,
+    grant: GrantId,
+    caller: PrincipalArn,
+}
+
+impl Place {
+    /// A store of `keys` keys, each with an alias and its grants, put in without the store's own waits.
+    async fn fill(keys: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.sqlite3");
+        let realm = Realm::new("us-east-1", ACCOUNT).unwrap();
+        let store = SqliteStore::create(&path, &realm, b"check").await.unwrap();
+        let mut other = connect(&path).await;
+        let mut transaction = other.begin().await.unwrap();
+        let mut named = Vec::with_capacity(keys);
+        for number in 0..keys {
+            let id = KeyId::from_random_bytes(rand::random());
+            let key_id = id.to_string();
+            let alias = format!("alias/key-{number}");
+            sqlx::query(
+                "INSERT INTO keys (key_id, state, description, created_at_ms, policy) VALUES (?, 'Enabled', '', 0, ?)",
+            )
+            .bind(&key_id)
+            .bind(POLICY)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+            sqlx::query(
+                "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, 1, ?, ?)",
+            )
+            .bind(&key_id)
+            .bind(rand::random::<[u8; 32]>().as_slice())
+            .bind([7; 61].as_slice())
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+            sqlx::query("INSERT INTO aliases (name, key_id, created_at_ms) VALUES (?, ?, 0)")
+                .bind(&alias)
+                .bind(&key_id)
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+            let grants: [[u8; 32]; GRANTS_PER_KEY] = rand::random();
+            let caller = |grant: usize| format!("arn:aws:iam::{ACCOUNT}:role/worker-{number}-{grant}");
+            for (number, grant) in grants.iter().enumerate() {
+                sqlx::query(
+                    "INSERT INTO grants (grant_id, key_id, grantee, grantee_found_by, retiring, operations, \
+                     constraint_type, constraint_context, issuing_account, created_at_ms) \
+                     VALUES (?, ?, ?, ?, ?, 'Decrypt,GenerateDataKey', 'EncryptionContextSubset', ?, ?, 0)",
+                )
+                .bind(grant.as_slice())
+                .bind(&key_id)
+                .bind(caller(number))
+                .bind(caller(number))
+                .bind(format!("arn:aws:iam::{ACCOUNT}:user/auditor"))
+                .bind(r#"{"Tenant":"a"}"#)
+                .bind(ACCOUNT)
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+            }
+            named.push(Named {
+                id,
+                by_id: KeyIdentifier::Key(id),
+                by_alias: KeyIdentifier::Alias(AliasName::parse(&alias).unwrap()),
+                grant: GrantId::from_bytes(grants[0]),
+                caller: PrincipalArn::parse(&caller(0)).unwrap(),
+            });
+        }
+        transaction.commit().await.unwrap();
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut other).await.unwrap();
+        Self { store, other, keys: named, _folder: folder }
+    }
+
+    /// Makes the store forget all that it has read.
+    async fn forget(&mut self) {
+        let change = sqlx::query("UPDATE realm SET root_key_check = root_key_check");
+        change.execute(&mut self.other).await.unwrap();
+        tokio::time::sleep(MAX_STALENESS).await;
+        assert!(self.store.find_credential("none").await.unwrap().is_none());
+    }
+
+    /// So many keys, no two the same.
+    fn spread(&self, number: usize) -> Vec<usize> {
+        let (step, start) = (self.keys.len() / number, rand::random_range(0..self.keys.len()));
+        (0..number).map(|at| (start + at * step) % self.keys.len()).collect()
+    }
+
+    async fn time(&self, by: By, ats: &[usize]) -> Duration {
+        let begin = Instant::now();
+        for at in ats {
+            let Named { id, by_id, by_alias, grant, caller } = &self.keys[*at];
+            match by {
+                By::Id => assert!(black_box(self.store.find_key(by_id).await.unwrap()).is_some()),
+                By::Alias => assert!(black_box(self.store.find_key(by_alias).await.unwrap()).is_some()),
+                By::Token => assert!(black_box(self.store.find_grant(grant).await.unwrap()).is_some()),
+                By::Caller => {
+                    assert_eq!(black_box(self.store.grants_to(*id, caller).await.unwrap()).len(), 1);
+                }
+            }
+        }
+        begin.elapsed()
+    }
+}
+
+async fn connect(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).foreign_keys(true);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// In seconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}

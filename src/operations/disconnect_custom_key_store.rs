@@ -1,0 +1,33 @@
+use serde_json::Value;
+
+use super::audit_parameters::AuditParameters;
+use super::broker::Broker;
+use super::custom_key_store::{self, NO_CUSTOM_KEY_STORES};
+use super::error::OperationError;
+use super::managed_key::NoMembers;
+use super::members::{MemberError, Members};
+use super::{Invocation, Operation};
+use crate::audit::AuditEvent;
+
+/// A custom key store disconnected (KMS API reference, *DisconnectCustomKeyStore*), which this broker does not have.
+pub struct DisconnectCustomKeyStore {
+    id: String,
+}
+
+impl Operation for DisconnectCustomKeyStore {
+    const NAME: &'static str = "DisconnectCustomKeyStore";
+    const READ_ONLY: bool = false;
+    type Response = NoMembers;
+
+    fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { id: custom_key_store::required_id(members)? })
+    }
+
+    fn audit_parameters(&self) -> Value {
+        AuditParameters::new().with("customKeyStoreId", &self.id).into_value()
+    }
+
+    async fn run(&self, _: &Broker, _: &Invocation, _: &mut AuditEvent) -> Result<NoMembers, OperationError> {
+        Err(NO_CUSTOM_KEY_STORES)
+    }
+}
