@@ -33,8 +33,8 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
-bench: prerequisites ## Measure verification and GenerateDataKey as ratios to their cryptography, and lookups to those among ten keys
-	cargo bench --locked --bench broker --bench load --bench lookup
+bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
+	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
 
 .PHONY: e2e
 e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)

@@ -19,21 +19,24 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// The port in the README, which may be in use where this runs.
-const PORT_IN_README: &str = "8443";
+/// The ports in the README, which may be in use where this runs, and what starts to listen there.
+const PORTS_IN_README: [(&str, &str); 2] = [("8443", "nitro-key-broker serve"), ("8000", "proxy --listen")];
 
 #[test]
 fn its_shell_blocks_run_in_order() {
     let venv = clients::require_venv();
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Held together, so that they are two.
+    let listeners = PORTS_IN_README.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    drop(listeners);
     let path = [scratch.path().join("bin"), venv.join("bin")]
         .into_iter()
         .chain(env::split_paths(&env::var_os("PATH").unwrap()))
         .collect::<Vec<_>>();
     let output = Command::new("bash")
-        .args(["-c", &script(&readme(), port)])
+        .args(["-c", &script(&readme(), ports)])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("CARGO_INSTALL_ROOT", scratch.path())
         .env("CARGO_TARGET_DIR", target)
@@ -48,9 +51,12 @@ fn its_shell_blocks_run_in_order() {
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{text}");
-    for expected in
-        ["under AWS Nitro Enclaves root G1", "\"CiphertextForRecipient\"", "\"outcome\":\"allowed\""]
-    {
+    for expected in [
+        "under AWS Nitro Enclaves root G1",
+        "\"Plaintext\"",
+        "\"CiphertextForRecipient\"",
+        "\"outcome\":\"allowed\"",
+    ] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
 }
@@ -87,14 +93,18 @@ fn its_links_lead_somewhere() {
     }
 }
 
-/// One script of all shell blocks. It ends what it started, and waits for a broker where one is started.
-fn script(readme: &str, port: u16) -> String {
+/// One script of all shell blocks. It ends what it started, and waits for what listens where it is started.
+fn script(readme: &str, ports: [u16; 2]) -> String {
     let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n".to_owned();
     let blocks = shell_blocks(readme);
     assert!(blocks.len() > 5, "the README has lost its commands: {blocks:?}");
     for block in blocks {
-        script += &block.replace(PORT_IN_README, &port.to_string());
-        if block.contains("nitro-key-broker serve") {
+        let mut block = block;
+        for ((in_readme, _), port) in PORTS_IN_README.iter().zip(ports) {
+            block = block.replace(in_readme, &port.to_string());
+        }
+        script += &block;
+        for (_, port) in PORTS_IN_README.iter().zip(ports).filter(|((_, starts), _)| block.contains(starts)) {
             let listens = format!("(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null");
             writeln!(script, "for try in {{1..100}}; do if {listens}; then break; fi; sleep 0.1; done")
                 .unwrap();

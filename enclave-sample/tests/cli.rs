@@ -212,6 +212,36 @@ fn a_file_is_sealed_and_opened_again() {
     succeeded(world.run(&["open", &sealed, "--force"]));
 }
 
+/// With less memory than the file is long, on a terminal.
+#[test]
+fn a_file_larger_than_memory_is_sealed_and_opened_with_progress() {
+    const BYTES: u64 = 192 << 20;
+    const ADDRESS_SPACE_KIB: u64 = 160 << 10;
+    let world = World::new();
+    let plain = world.path("large");
+    fs::File::create(&plain).unwrap().set_len(BYTES).unwrap();
+    let sealed = world.path("large.sealed");
+    for (arguments, verb) in [
+        (&["seal", &plain, "--key-id", "alias/files"][..], "sealing"),
+        (&["open", &sealed, "--force"], "opening"),
+    ] {
+        let limited = format!("ulimit -v {ADDRESS_SPACE_KIB}; export MALLOC_ARENA_MAX=1; exec \"$@\"");
+        let program = world.command(arguments);
+        let mut words = vec![limited, "sh".to_owned(), program.get_program().to_str().unwrap().to_owned()];
+        words.extend(program.get_args().map(|word| word.to_str().unwrap().to_owned()));
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        // `script` gives it a terminal.
+        let output = Command::new("script")
+            .args(["--quiet", "--return", "--command", &format!("sh -c {}", quoted.join(" ")), "/dev/null"])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{shown}");
+        assert!(shown.contains(&format!("\r\u{1b}[2K{verb} ")) && shown.contains(" of 192."), "{shown}");
+    }
+    assert_eq!(fs::metadata(&plain).unwrap().len(), BYTES);
+}
+
 #[test]
 fn an_altered_sealed_file_opens_to_nothing() {
     let world = World::new();

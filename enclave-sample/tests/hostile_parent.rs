@@ -328,6 +328,54 @@ async fn without_tls_a_repeated_answer_is_an_old_key_that_the_parent_does_not_kn
     assert_eq!(data_key, other_key);
 }
 
+/// A parent that puts other bytes of the same length into a request.
+async fn rewriting_parent(broker: SocketAddr, from: &'static str, to: &'static str) -> SocketAddr {
+    assert_eq!(from.len(), to.len());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (enclave, _) = listener.accept().await.unwrap();
+        let broker = TcpStream::connect(broker).await.unwrap();
+        let (mut from_enclave, to_enclave) = enclave.into_split();
+        let (from_broker, mut to_broker) = broker.into_split();
+        tokio::spawn(pass(from_broker, to_enclave, None));
+        let mut buffer = [0; 64 * 1024];
+        while let Ok(length @ 1..) = from_enclave.read(&mut buffer).await {
+            let text = String::from_utf8(buffer[..length].to_vec()).unwrap().replace(from, to);
+            to_broker.write_all(text.as_bytes()).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn without_tls_another_encryption_context_makes_a_ciphertext_that_does_not_decrypt() {
+    let broker = Broker::start();
+    let context = EncryptionContext::from([("tenant".to_owned(), "alice".to_owned())]);
+    let request =
+        GenerateDataKey { encryption_context: context.clone(), ..GenerateDataKey::aes_256(KEY_ARN) };
+    let at = rewriting_parent(broker.address, "alice", "mallo").await;
+    let data_key = plain_client(at).generate_data_key(&request).await.unwrap();
+    assert_eq!(broker.received()[0].json["EncryptionContext"], json!({"tenant": "mallo"}));
+    let decrypt = Decrypt { encryption_context: context, ..Decrypt::blob(data_key.ciphertext_blob) };
+    let error = plain_client(broker.address).decrypt(&decrypt).await.unwrap_err();
+    assert_eq!(error.to_string(), "InvalidCiphertextException: the ciphertext does not open");
+}
+
+#[tokio::test]
+async fn behind_an_alias_may_be_any_key_of_its_account() {
+    let broker = Broker::start();
+    let ask = async |key_id: &'static str, answered: &'static str| {
+        broker.state.alter(move |honest| honest["KeyId"] = json!(answered));
+        plain_client(broker.address).generate_data_key(&GenerateDataKey::aes_256(key_id)).await
+    };
+    let other = "arn:aws:kms:us-east-1:000000000000:key/other";
+    assert_eq!(ask("alias/files", other).await.unwrap().key_id, other);
+    assert!(ask("arn:aws:kms:us-east-1:000000000000:alias/files", other).await.is_ok());
+    let elsewhere = ask("arn:aws:kms:us-east-1:111111111111:alias/files", other).await;
+    assert!(matches!(elsewhere, Err(ClientError::OtherKey { .. })), "{elsewhere:?}");
+}
+
 /// This is why plain transport has to be asked for by a flag that says so: who knows the enclave's public key, which
 /// stands in each document, chooses the enclave's data key.
 #[tokio::test]

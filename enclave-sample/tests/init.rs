@@ -76,7 +76,7 @@ impl Enclave {
     }
 }
 
-const NO_NSM: &str = "warning: no /dev/nsm and no driver for it: there will be no attestation documents\n";
+const NO_NSM: &str = "warning: no /dev/nsm: there will be no attestation documents\n";
 
 #[test]
 fn what_programs_expect_is_mounted() {
@@ -172,6 +172,40 @@ fn signals_reach_the_command() {
     child.wait().unwrap();
     let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert!(stderr.ends_with("init: the command ended with status 3\n"), "{stderr}");
+}
+
+/// As an image of `nitro-cli build-enclave` has it, with this program in the place of AWS's init: the kernel starts
+/// `/init` without arguments.
+#[test]
+fn an_image_says_what_to_run_and_where() {
+    const IMAGE: &str = r#"
+set -e
+root=$1 program=$2
+mount -t tmpfs enclave "$root"
+for folder in bin lib lib64 usr; do
+    [ -e "/$folder" ] || continue
+    mkdir -p "$root/$folder" "$root/rootfs/$folder"
+    mount --bind "/$folder" "$root/$folder"
+    mount --bind "/$folder" "$root/rootfs/$folder"
+done
+cp "$program" "$root/init"
+echo inside >"$root/rootfs/where"
+printf '%s\n' sh -c 'cat /where; echo "$GREETING"; ls /init /rootfs 2>&1 | grep -c "No such"; cut -d " " -f 2 /proc/mounts | grep -x /tmp' >"$root/cmd"
+printf '%s\n' 'GREETING=good morning' ENCLAVE_SAMPLE_NO_HEARTBEAT=true >"$root/env"
+exec chroot "$root" /init
+"#;
+    let root = tempfile::tempdir().unwrap();
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount", "--net", "--kill-child", "sh", "-c", IMAGE, "sh"])
+        .arg(root.path())
+        .arg(env!("CARGO_BIN_EXE_enclave-sample"))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "inside\ngood morning\n2\n/tmp\n", "{stderr}");
+    assert!(stderr.ends_with("init: the command ended with status 0\n"), "{stderr}");
 }
 
 /// The way an image uses it: init, a proxy that reaches the broker over a socket, and an application that finds the proxy

@@ -266,6 +266,29 @@ fn signing_has_a_region() {
     assert_eq!(region(&["--region", "ap-south-1"]), "ap-south-1");
 }
 
+#[test]
+fn credentials_come_from_a_file_that_may_be_replaced() {
+    let world = World::new();
+    let file = world.broker.path("credentials.json");
+    let path = file.to_str().unwrap();
+    let random = ["generate-random", "--number-of-bytes", "1", "--credentials-file", path];
+    for name in ["AKIDFIRST", "AKIDSECOND"] {
+        let contents =
+            json!({"Version": 1, "AccessKeyId": name, "SecretAccessKey": "s", "SessionToken": name});
+        fs::write(&file, contents.to_string()).unwrap();
+        world.stdout(&random);
+        let headers = world.broker.received().pop().unwrap().headers;
+        assert!(headers["authorization"].contains(&format!("Credential={name}/")));
+        assert_eq!(headers["x-amz-security-token"], name);
+    }
+    fs::remove_file(&file).unwrap();
+    let (status, message) = world.failure(&random);
+    assert_eq!(status, 1);
+    assert!(message.starts_with(&format!("error: cannot read the credentials in {path}: ")), "{message}");
+    let both = [&random[..], &["--sign-with-env-credentials"]].concat();
+    assert_eq!(world.failure(&both).0, 2);
+}
+
 const CREDENTIALS: [&str; 6] = [
     "--aws-access-key-id",
     "AKIDEXAMPLE",

@@ -340,6 +340,12 @@ fn the_program_listens_on_the_loopback_only_and_ends_when_told() {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    // Without rights, the system may not let it.
+    if rustix::process::geteuid().is_root() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim();
+        assert_ne!(locked, "0 kB", "its memory stays out of swap");
+    }
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));

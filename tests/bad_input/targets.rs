@@ -64,7 +64,7 @@ async fn wrong_targets() {
         ("DynamoDB_20120810.GetItem", NO_TARGET.to_owned()),
         ("TrentService.decrypt", unknown("decrypt")),
         ("TrentService.Decrypt.Decrypt", unknown("Decrypt.Decrypt")),
-        ("TrentService.ReplicateKey", unknown("ReplicateKey")),
+        ("TrentService.ReplicateKeys", unknown("ReplicateKeys")),
         ("TrentService.\"; DROP TABLE keys", unknown("\"; DROP TABLE keys")),
     ] {
         let mut bad = request("Decrypt", "{}");

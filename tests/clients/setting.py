@@ -5,6 +5,7 @@ import os
 import pathlib
 import sqlite3
 import subprocess
+import time
 
 import boto3
 import botocore
@@ -66,6 +67,8 @@ def change_database(statement, *parameters):
     with sqlite3.connect(SETTING["database"], timeout=10) as database:
         changed = database.execute(statement, parameters).rowcount
     assert changed == 1, statement
+    # The broker asks the store for changes every 25 ms at most.
+    time.sleep(0.05)
 
 
 def last_record():

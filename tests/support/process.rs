@@ -102,6 +102,10 @@ impl BrokerProcess {
         Client::over_tcp(self.address).await
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.child)
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use enclave_sample::client::{
-    BrokerClient, Credentials, Endpoint, KeyPin, RetryPolicy, TlsTrust, TransportSecurity,
+    BrokerClient, CredentialSource, Credentials, Endpoint, KeyPin, RetryPolicy, TlsTrust, TransportSecurity,
+    region_from_env,
 };
 use enclave_sample::recipient::{Recipient, RecipientKey, RecipientKeySize};
 
@@ -59,13 +60,18 @@ pub(super) struct ConnectionOptions {
     no_recipient: bool,
 }
 
-/// Whether requests are signed.
+/// Whether requests are signed; without any of these they are not.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct SigningOptions {
-    /// Sign requests with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; otherwise none are sent
+    /// Sign requests with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN
     #[arg(long, global = true)]
     sign_with_env_credentials: bool,
+
+    /// Sign requests with the credentials in this JSON file, which is read for each request and may be replaced at any
+    /// time: AccessKeyId, SecretAccessKey, SessionToken
+    #[arg(long, global = true, value_name = "FILE", env = "ENCLAVE_SAMPLE_CREDENTIALS_FILE")]
+    credentials_file: Option<PathBuf>,
 
     /// The region that requests are signed for [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, global = true)]
@@ -73,15 +79,16 @@ pub(super) struct SigningOptions {
 }
 
 impl SigningOptions {
-    pub(super) fn credentials(&self) -> Result<Option<Credentials>, Failure> {
-        if !self.sign_with_env_credentials {
-            return Ok(None);
+    pub(super) fn credentials(&self) -> Result<Option<CredentialSource>, Failure> {
+        let region = self.region.clone().unwrap_or_else(region_from_env);
+        match (&self.credentials_file, self.sign_with_env_credentials) {
+            (None, false) => Ok(None),
+            (None, true) => Ok(Some(Credentials::from_env()?.in_region(region).into())),
+            (Some(path), false) => Ok(Some(CredentialSource::File { path: path.clone(), region })),
+            (Some(_), true) => Err(Failure::usage(
+                "--credentials-file and --sign-with-env-credentials contradict each other",
+            )),
         }
-        let credentials = Credentials::from_env()?;
-        Ok(Some(match &self.region {
-            Some(region) => credentials.in_region(region),
-            None => credentials,
-        }))
     }
 }
 
@@ -90,7 +97,7 @@ impl ConnectionOptions {
     pub(super) fn client(
         &self,
         nsm: &NsmOptions,
-        credentials: Option<Credentials>,
+        credentials: Option<CredentialSource>,
     ) -> Result<BrokerClient, Failure> {
         let endpoint = self.endpoint.clone().ok_or_else(|| {
             Failure::usage("this command needs --endpoint URL")
@@ -105,7 +112,7 @@ impl ConnectionOptions {
         endpoint: Endpoint,
         server_name: &str,
         nsm: &NsmOptions,
-        credentials: Option<Credentials>,
+        credentials: Option<CredentialSource>,
     ) -> Result<BrokerClient, Failure> {
         let endpoint = self.endpoint.clone().unwrap_or(endpoint);
         self.client_of(endpoint, Some(self.server_name.as_deref().unwrap_or(server_name)), nsm, credentials)
@@ -116,7 +123,7 @@ impl ConnectionOptions {
         endpoint: Endpoint,
         server_name: Option<&str>,
         nsm: &NsmOptions,
-        credentials: Option<Credentials>,
+        credentials: Option<CredentialSource>,
     ) -> Result<BrokerClient, Failure> {
         let security = self.security(server_name)?;
         let key_size = RecipientKeySize::default();

@@ -1,12 +1,15 @@
 //! `enclave-sample init`
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
-use enclave_sample::init::{Ended, Preparation, Supervisor, end_enclave, is_first_process, prepare};
+use enclave_sample::init::{
+    Ended, ImageCommand, Preparation, Supervisor, end_enclave, is_first_process, prepare,
+};
 use enclave_sample::proxy::LoopbackAddress;
 
 use super::failure::Failure;
@@ -19,23 +22,51 @@ const MAX_PROXY_LINE_BYTES: u64 = 256;
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The NSM driver to load unless /dev/nsm is there [default: the first of /nsm.ko, /lib/modules/nsm.ko,
-    /// /lib/modules/nsm.ko.xz]
-    #[arg(long, value_name = "FILE")]
+    /// The NSM driver to load, unless it is [default: the first of /nsm.ko, /lib/modules/nsm.ko, /lib/modules/nsm.ko.xz,
+    /// if any]
+    #[arg(long, value_name = "FILE", env = "ENCLAVE_SAMPLE_NSM_MODULE")]
     nsm_module: Option<PathBuf>,
 
+    /// A directory to make the root directory first
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
     /// Do not tell nitro-cli on the parent instance that the enclave runs. Only the first process does
-    #[arg(long)]
+    #[arg(long, env = "ENCLAVE_SAMPLE_NO_HEARTBEAT")]
     no_heartbeat: bool,
 
     /// Run a proxy on this address before the command, with the options in the environment (ENCLAVE_SAMPLE_…); the
     /// command finds it as AWS_ENDPOINT_URL_KMS
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", env = "ENCLAVE_SAMPLE_PROXY")]
     proxy: Option<LoopbackAddress>,
 
     /// The command to run. The enclave ends when it ends
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+/// The name under which the kernel starts the first process of a ramdisk.
+pub(super) const PROGRAM_NAME: &str = "init";
+
+/// As the kernel starts it, without arguments: becomes `enclave-sample init` with the command that the image names.
+pub(super) fn main_of_image(program: &OsStr) -> ExitCode {
+    let failure = match ImageCommand::read(Path::new("/")) {
+        Ok(ImageCommand { command, environment, root }) => {
+            let mut this = Command::new(program);
+            this.arg0("enclave-sample").arg("init").envs(environment);
+            if let Some(root) = root {
+                this.arg("--root").arg(root);
+            }
+            let error = this.arg("--").args(command).exec();
+            Failure::failed(format!("cannot start: {error}"))
+        }
+        Err(error) => error.into(),
+    };
+    let exit_code = failure.report();
+    match end_enclave() {
+        Ok(()) => exit_code,
+        Err(error) => Failure::from(error).report(),
+    }
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -53,9 +84,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn prepare_and_supervise(arguments: Arguments) -> Result<Ended, Failure> {
-    let Arguments { nsm_module, no_heartbeat, proxy, command } = arguments;
+    let Arguments { nsm_module, root, no_heartbeat, proxy, command } = arguments;
     let sends_heartbeat = is_first_process() && !no_heartbeat;
-    prepare(&Preparation { nsm_module, sends_heartbeat }, &mut |problem| {
+    prepare(&Preparation { nsm_module, root, sends_heartbeat }, &mut |problem| {
         eprintln!("warning: {problem}");
     })?;
     tokio::runtime::Builder::new_current_thread()

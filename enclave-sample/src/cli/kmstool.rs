@@ -202,7 +202,7 @@ impl Service {
             credentials = credentials.with_session_token(token.0.as_str());
         }
         let endpoint = Endpoint::Vsock { cid: PARENT_CID, port: proxy_port };
-        connection.client_with_defaults(endpoint, &kms_host(&region), nsm, Some(credentials))
+        connection.client_with_defaults(endpoint, &kms_host(&region), nsm, Some(credentials.into()))
     }
 }
 

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use enclave_sample::init::is_first_process;
 
 use self::connection_options::{ConnectionOptions, SigningOptions};
 use self::failure::Failure;
@@ -31,7 +32,9 @@ use self::nsm_options::NsmOptions;
 #[command(
     name = "enclave-sample",
     version,
-    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage. Reasons and hints go to stderr."
+    after_help = "`enclave-sample kmstool-enclave-cli` has the commands, flags and output of AWS's tool; so has a link to this \
+                  program whose name is kmstool_enclave_cli.\n\n\
+                  Exit status: 0 done, 1 refused or failed, 2 wrong usage. Reasons and hints go to stderr."
 )]
 struct Cli {
     #[command(flatten)]
@@ -62,12 +65,17 @@ enum Command {
     DevelopmentRoot(development_root::Arguments),
 }
 
-/// Runs the command of this process's arguments and reports how it went. Under the name of AWS's tool it is that tool.
+/// Runs the command of this process's arguments and reports how it went. Under the name of AWS's tool it is that tool,
+/// and as the `/init` that the kernel starts it does what the image says.
 pub fn main() -> ExitCode {
     let mut arguments = env::args_os();
-    let name = arguments.next().unwrap_or_default();
-    if Path::new(&name).file_name().is_some_and(|name| name == kmstool::PROGRAM_NAME) {
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default();
+    if name == kmstool::PROGRAM_NAME {
         return kmstool::main_with(env::args_os());
+    }
+    if name == init::PROGRAM_NAME && is_first_process() && arguments.len() == 0 {
+        return init::main_of_image(&program);
     }
     if env::args_os().nth(1).is_some_and(|command| command == kmstool::COMMAND_NAME) {
         return kmstool::main_with(arguments);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::credentials::CredentialsError;
 use super::sigv4::UnsignableTime;
 use super::transport::TransportError;
 use crate::cms::CmsError;
@@ -16,6 +17,9 @@ pub enum ClientError {
     /// There is no attestation document to send.
     #[error("no attestation document: {0}")]
     Attestation(#[from] RecipientError),
+    /// There are no credentials to sign with.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The request could not be signed.
     #[error(transparent)]
     Sign(#[from] UnsignableTime),

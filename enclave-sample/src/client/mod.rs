@@ -3,6 +3,7 @@
 //! It authenticates the broker with TLS and a pinned CA or key unless told otherwise, shows an attestation document
 //! with each request, opens the envelope that comes back, and checks the answer against what was asked.
 
+mod credentials;
 mod endpoint;
 mod error;
 mod operations;
@@ -22,6 +23,7 @@ use hyper::body::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
+pub use self::credentials::{CredentialSource, CredentialsError};
 pub use self::endpoint::{Authority, Endpoint, InvalidEndpoint};
 pub use self::error::{ClientError, KeyPairProblem, Refusal};
 use self::operations::Envelope;
@@ -32,7 +34,7 @@ pub use self::operations::{
 use self::pool::Pool;
 pub use self::pool::{Answer, MAX_CONNECTIONS, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
 pub use self::retry::RetryPolicy;
-pub use self::sigv4::{Credentials, MissingCredential, UnsignableTime};
+pub use self::sigv4::{Credentials, MissingCredential, UnsignableTime, region_from_env};
 pub use self::tls::{InvalidKeyPin, KeyPin, TlsTrust};
 pub use self::transport::{CONNECT_TIMEOUT, DEFAULT_SERVER_NAME, TransportError, TransportSecurity};
 use self::wire::{Attested, RecipientInfo};
@@ -50,7 +52,7 @@ const SERVICE: &str = "TrentService.";
 pub struct BrokerClient {
     pool: Pool,
     recipient: Arc<Recipient>,
-    credentials: Option<Credentials>,
+    credentials: Option<CredentialSource>,
     retry: RetryPolicy,
     omits_recipient: bool,
 }
@@ -75,8 +77,8 @@ impl BrokerClient {
     }
 
     /// The same client, signing each request.
-    pub fn signing_with(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
+    pub fn signing_with(mut self, credentials: impl Into<CredentialSource>) -> Self {
+        self.credentials = Some(credentials.into());
         self
     }
 
@@ -220,10 +222,11 @@ impl BrokerClient {
             ("host", self.pool.host().to_owned()),
             ("x-amz-target", format!("{SERVICE}{operation}")),
         ];
-        if let Some(credentials) = &self.credentials {
+        if let Some(source) = &self.credentials {
+            let credentials = source.credentials()?;
             let signed: Vec<(&str, &str)> =
                 headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            headers.extend(sigv4::sign(credentials, "kms", &signed, &body, SystemTime::now())?);
+            headers.extend(sigv4::sign(&credentials, "kms", &signed, &body, SystemTime::now())?);
         }
         self.pool.post(&headers, body).await
     }

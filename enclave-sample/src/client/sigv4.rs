@@ -59,19 +59,25 @@ impl Credentials {
     /// # Errors
     /// When one of the first two is unset, empty or not UTF-8.
     pub fn from_env() -> Result<Self, MissingCredential> {
-        let read = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        let require = |name| read(name).ok_or(MissingCredential(name));
-        let region = read("AWS_REGION").or_else(|| read("AWS_DEFAULT_REGION"));
-        let credentials = Self::new(
-            require("AWS_ACCESS_KEY_ID")?,
-            require("AWS_SECRET_ACCESS_KEY")?,
-            region.unwrap_or_else(|| "us-east-1".to_owned()),
-        );
-        Ok(match read("AWS_SESSION_TOKEN") {
+        let require = |name| variable(name).ok_or(MissingCredential(name));
+        let credentials =
+            Self::new(require("AWS_ACCESS_KEY_ID")?, require("AWS_SECRET_ACCESS_KEY")?, region_from_env());
+        Ok(match variable("AWS_SESSION_TOKEN") {
             Some(token) => credentials.with_session_token(token),
             None => credentials,
         })
     }
+}
+
+/// The region of `AWS_REGION` or `AWS_DEFAULT_REGION`, else `us-east-1`.
+pub fn region_from_env() -> String {
+    variable("AWS_REGION")
+        .or_else(|| variable("AWS_DEFAULT_REGION"))
+        .unwrap_or_else(|| "us-east-1".to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The access key id and region.

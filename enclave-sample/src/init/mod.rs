@@ -5,6 +5,7 @@
 //! Each step that is already done is left alone, so the same image runs under AWS's own init, too.
 
 mod heartbeat;
+mod image;
 mod loopback;
 mod module;
 mod mounts;
@@ -18,6 +19,7 @@ use rustix::system::{RebootCommand, reboot};
 use thiserror::Error;
 
 pub use self::heartbeat::{HEARTBEAT_PORT, PARENT_CID};
+pub use self::image::ImageCommand;
 pub use self::supervisor::{Ended, Supervisor};
 
 /// Where images have the NSM driver; the first that is there is loaded.
@@ -34,8 +36,10 @@ pub fn is_first_process() -> bool {
 /// What there is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preparation {
-    /// The NSM driver to load unless the device is there; else the first of [`NSM_MODULE_PATHS`], if any.
+    /// The NSM driver to load, unless it is; else the first of [`NSM_MODULE_PATHS`], if any.
     pub nsm_module: Option<PathBuf>,
+    /// The directory to make the root directory, once the driver is loaded from the present one.
+    pub root: Option<PathBuf>,
     /// Whether to tell the parent instance that the enclave runs. AWS's own init does it itself.
     pub sends_heartbeat: bool,
 }
@@ -45,14 +49,17 @@ pub struct Preparation {
 /// # Errors
 /// Names the step that failed.
 pub fn prepare(preparation: &Preparation, warn: &mut dyn FnMut(&InitError)) -> Result<(), InitError> {
-    let Preparation { nsm_module, sends_heartbeat } = preparation;
+    let Preparation { nsm_module, root, sends_heartbeat } = preparation;
+    if let Some(path) = nsm_module.as_deref().or_else(|| first_module()) {
+        module::load(path)?;
+    }
+    if let Some(root) = root {
+        mounts::change_root(root)?;
+    }
     mounts::mount_all()?;
     if !Path::new(NSM_DEVICE).exists() {
-        match nsm_module.as_deref().or_else(|| first_module()) {
-            Some(path) => module::load(path)?,
-            // It may be built into the kernel, and its device come later; or this is no enclave.
-            None => warn(&InitError::NoNsm),
-        }
+        // This may be no enclave.
+        warn(&InitError::NoNsm);
     }
     loopback::bring_up().map_err(InitError::Loopback)?;
     if *sends_heartbeat && let Err(source) = heartbeat::send() {
@@ -89,6 +96,22 @@ pub enum InitError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another root directory cannot be had.
+    #[error("cannot make {} the root directory: {source}", path.display())]
+    Root {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the image does not say what to run.
+    #[error("cannot use {}: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The NSM driver is not loaded.
     #[error("cannot load the NSM driver {}: {source}", path.display())]
     Module {
@@ -97,8 +120,8 @@ pub enum InitError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is neither a device nor a driver.
-    #[error("no /dev/nsm and no driver for it: there will be no attestation documents")]
+    /// There is no device.
+    #[error("no /dev/nsm: there will be no attestation documents")]
     NoNsm,
     /// The loopback interface is down.
     #[error("cannot bring the loopback interface up: {0}")]

@@ -3,10 +3,12 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use rustix::fs::{CWD, symlinkat};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_move};
+use rustix::process::{chdir, chroot};
 
 use super::InitError;
 
@@ -77,6 +79,19 @@ pub(super) fn mount_all() -> Result<(), InitError> {
         let _ = symlinkat(to, CWD, link);
     }
     Ok(())
+}
+
+/// Makes `root` the root directory. The ramdisk that the kernel unpacked cannot be left as a file system is with
+/// pivot_root(2), so `root` is mounted on itself and moved over it.
+pub(super) fn change_root(root: &Path) -> Result<(), InitError> {
+    let change = || {
+        mount_bind_recursive(root, root)?;
+        chdir(root)?;
+        mount_move(".", "/")?;
+        chroot(".")?;
+        chdir("/")
+    };
+    change().map_err(|errno: Errno| InitError::Root { path: root.to_owned(), source: errno.into() })
 }
 
 /// A mount point is on another device than the directory that it lies in.

@@ -10,7 +10,6 @@ use crate::client::{
     Answer, BrokerClient, ClientError, Decrypt, DeriveSharedSecret, GenerateDataKey, GenerateDataKeyPair,
     GenerateRandom, Operation, believe,
 };
-use crate::recipient::RecipientKey;
 
 /// Where the secret comes sealed.
 const ENVELOPE_MEMBER: &str = "CiphertextForRecipient";
@@ -27,45 +26,24 @@ const ANSWER_BYTES: usize = 32 * 1024;
 /// When there is no answer, or none to believe.
 pub(super) async fn run(client: &BrokerClient, operation: &str, body: Bytes) -> Result<Answer, ClientError> {
     match operation {
-        GenerateDataKey::NAME => attested(client, body, open_with::<GenerateDataKey>).await,
-        Decrypt::NAME => attested(client, body, open_with::<Decrypt>).await,
-        GenerateDataKeyPair::NAME => attested(client, body, open_with::<GenerateDataKeyPair>).await,
-        GenerateRandom::NAME => attested(client, body, open_with::<GenerateRandom>).await,
-        DeriveSharedSecret::NAME => attested(client, body, open_with::<DeriveSharedSecret>).await,
+        GenerateDataKey::NAME => attested::<GenerateDataKey>(client, body).await,
+        Decrypt::NAME => attested::<Decrypt>(client, body).await,
+        GenerateDataKeyPair::NAME => attested::<GenerateDataKeyPair>(client, body).await,
+        GenerateRandom::NAME => attested::<GenerateRandom>(client, body).await,
+        DeriveSharedSecret::NAME => attested::<DeriveSharedSecret>(client, body).await,
         other => client.forward(other, body).await,
     }
 }
 
-/// An operation of the five: how to make the caller's answer of the broker's.
-struct Opening {
-    name: &'static str,
-    open: fn(Value, &Answer, &RecipientKey) -> Result<Zeroizing<Vec<u8>>, ClientError>,
-    member: &'static str,
-}
-
-fn open_with<O: Operation>() -> Opening
+/// The way of the five operations.
+async fn attested<O: Operation>(client: &BrokerClient, body: Bytes) -> Result<Answer, ClientError>
 where
     O::Answer: Secret,
 {
-    let open = |request: Value, answer: &Answer, key: &RecipientKey| {
-        // The broker understood the request, so it is one; if not, nothing can be said of the answer.
-        let request: O =
-            serde_json::from_value(request).map_err(|error| ClientError::Json(error.to_string()))?;
-        believe(&request, answer, key).map(Secret::into_secret)
-    };
-    Opening { name: O::NAME, open, member: O::PLAINTEXT_MEMBER }
-}
-
-async fn attested(
-    client: &BrokerClient,
-    body: Bytes,
-    opening: fn() -> Opening,
-) -> Result<Answer, ClientError> {
-    let Opening { name, open, member } = opening();
     let mut request = match serde_json::from_slice(&body) {
         Ok(Value::Object(request)) if !request.contains_key(RECIPIENT_MEMBER) => request,
         // The caller attests for itself; or the broker shall say what is wrong.
-        _ => return client.forward(name, body).await,
+        _ => return client.forward(O::NAME, body).await,
     };
     let attested = client.recipient().attested_key_for_task().await?;
     let asked = Value::Object(request.clone());
@@ -77,15 +55,17 @@ async fn attested(
         }),
     );
     let body = serde_json::to_vec(&request).map_err(|error| ClientError::Request(error.to_string()))?;
-    let answer = client.forward(name, body.into()).await?;
+    let answer = client.forward(O::NAME, body.into()).await?;
     if answer.status != 200 {
         return Ok(answer);
     }
-    let secret = open(asked, &answer, attested.key())?;
+    // The broker understood the request, so it is one; if not, nothing can be said of the answer.
+    let asked: O = serde_json::from_value(asked).map_err(|error| ClientError::Json(error.to_string()))?;
+    let secret = believe(&asked, &answer, attested.key())?.into_secret();
     let mut members: Map<String, Value> =
         serde_json::from_slice(&answer.body).map_err(|error| ClientError::Json(error.to_string()))?;
     members.remove(ENVELOPE_MEMBER);
-    let body = with_secret(members, member, &secret)?;
+    let body = with_secret(members, O::PLAINTEXT_MEMBER, &secret)?;
     Ok(Answer { body: Bytes::from_owner(body), ..answer })
 }
 
