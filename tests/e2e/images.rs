@@ -16,8 +16,9 @@ pub struct EnclaveImage {
     pub ramdisks: Vec<u8>,
 }
 
-/// An image of the sample: the boot ramdisk holds a shell, the libraries and the first process, the second one the
-/// application with the CA of the broker, the third one boto3. `variant` is one byte of the application.
+/// An image of the sample, laid out as `nitro-cli build-enclave` does: the boot ramdisk holds a shell, the libraries, and
+/// what the first process runs; the second one the sample, which is that process, and the application with the CA of the
+/// broker; the third one boto3. `variant` is one byte of the application.
 pub fn enclave_image(tools: &Tools, ca: &[u8], other_ca: &[u8], variant: u8) -> EnclaveImage {
     let mut boot = Ramdisk::default();
     for folder in ["bin", "dev", "lib64", "lib", "lib/x86_64-linux-gnu", "proc", "sys", "tmp", "run"] {
@@ -25,7 +26,14 @@ pub fn enclave_image(tools: &Tools, ca: &[u8], other_ca: &[u8], variant: u8) -> 
     }
     shell(tools, &mut boot);
     libraries(&tools.libraries("enclave-sample"), &mut boot);
-    boot.program("init", include_bytes!("guests/init.sh"));
+    // Where the broker is and how it is known is part of the image, and so measured.
+    boot.symlink("init", "bin/enclave-sample");
+    boot.file(
+        "cmd",
+        0o644,
+        b"/bin/enclave-sample\ninit\n--no-heartbeat\n--proxy\n127.0.0.1:8000\n/app/run\n",
+    );
+    boot.file("env", 0o644, b"ENCLAVE_SAMPLE_ENDPOINT=vsock://3:8443\nENCLAVE_SAMPLE_CA=/app/ca.pem\n");
     let boot = boot.finish();
 
     let script = include_str!("guests/application.sh");

@@ -37,11 +37,12 @@ const ENCLAVE: u32 = 4;
 const OTHER_ENCLAVE: u32 = 5;
 
 /// What the application does, and must succeed in an image that the policy names.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "GenerateDataKey",
     "Decrypt",
     "GenerateRandom",
     "GenerateDataKeyPair",
+    "DeriveSharedSecret",
     "seal-and-open",
     "proxy",
     "boto3",
@@ -64,7 +65,7 @@ fn an_enclave_on_real_vsock_gets_keys_and_an_image_with_another_byte_gets_none()
     assert_eq!((image.eif.len(), differing.count()), (other_image.eif.len(), 1));
     let (pcr0, other_pcr0) = (setting.measure(&tools, &image), setting.measure(&tools, &other_image));
     assert_ne!(pcr0, other_pcr0);
-    setting.create_key(&tools, &pcr0);
+    setting.create_keys(&tools, &pcr0);
     say(&format!("two images of {} MiB; the policy names PCR0 {pcr0}", image.eif.len() >> 20));
 
     let vsock = Vsock::start(&tools, &setting.run(), &[PARENT, ENCLAVE, OTHER_ENCLAVE]);
@@ -156,7 +157,9 @@ fn check_records(records: &[Value], pcr0: &str, other_pcr0: &str) {
     };
     let enclave: BTreeSet<_> = of(ENCLAVE).map(recorded).collect();
     let other: BTreeSet<_> = of(OTHER_ENCLAVE).map(recorded).collect();
-    for operation in ["GenerateDataKey", "Decrypt", "GenerateRandom", "GenerateDataKeyPair"] {
+    for operation in
+        ["GenerateDataKey", "Decrypt", "GenerateRandom", "GenerateDataKeyPair", "DeriveSharedSecret"]
+    {
         let allowed = (operation.to_owned(), pcr0.to_owned(), None);
         assert!(enclave.contains(&allowed), "{operation} of CID 4 is not in {enclave:?}");
     }
@@ -209,15 +212,27 @@ impl Setting {
         report["Measurements"]["PCR0"].as_str().unwrap().to_owned()
     }
 
-    fn create_key(&self, tools: &Tools, pcr0: &str) {
+    fn create_keys(&self, tools: &Tools, pcr0: &str) {
         let policy = json!({"Version": "2012-10-17", "Statement": {
             "Effect": "Allow", "Principal": "*", "Resource": "*",
-            "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:Decrypt"],
+            "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:Decrypt", "kms:DeriveSharedSecret"],
             "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": pcr0}}}});
         let file = self.0.join("policy.json");
         std::fs::write(&file, policy.to_string()).unwrap();
-        let create = ["key", "create", "--alias", "alias/app", "--policy"];
-        run(tools.broker().arg("--data-dir").arg(self.data()).args(create).arg(&file));
+        let create = |arguments: &[&str]| {
+            let mut command = tools.broker();
+            command.arg("--data-dir").arg(self.data()).args(["key", "create", "--policy"]).arg(&file);
+            run(command.args(arguments))
+        };
+        create(&["--alias", "alias/app"]);
+        create(&[
+            "--alias",
+            "alias/agreement",
+            "--key-spec",
+            "ECC_NIST_P256",
+            "--key-usage",
+            "KEY_AGREEMENT",
+        ]);
     }
 
     /// Boots kernel and ramdisks of an image under the emulated hardware.

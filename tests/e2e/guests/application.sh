@@ -42,6 +42,13 @@ through_proxy() {
         ! grep CiphertextForRecipient /tmp/answer
 }
 
+derive() {
+    member PublicKey /tmp/key-pair | base64 -d >/tmp/public-key
+    enclave-sample derive-shared-secret --key-id alias/agreement --key-agreement-algorithm ECDH \
+        --public-key fileb:///tmp/public-key >/tmp/derived &&
+        [ "$(member SharedSecret /tmp/derived | base64 -d | wc -c)" = 32 ]
+}
+
 boto3() {
     PYTHONHOME=/usr PYTHONPATH=/usr/lib/python-site python3 /app/boto3_calls.py >&2
 }
@@ -62,6 +69,8 @@ if try GenerateDataKey \
     try Decrypt decrypt
     try GenerateDataKeyPair \
         enclave-sample generate-data-key-pair --key-id alias/app --key-pair-spec ECC_NIST_P256
+    cp /tmp/out /tmp/key-pair
+    try DeriveSharedSecret derive
     try seal-and-open seal_and_open
     try proxy through_proxy
     try boto3 boto3
