@@ -40,6 +40,11 @@ bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the e
 e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
 	cargo test --locked --test e2e -- --nocapture
 
+.PHONY: e2e-nitro
+e2e-nitro: prerequisites-of-e2e ## Boot an image in QEMU's nitro-enclave machine, which measures it (builds that QEMU first: ten minutes)
+	@scripts/build-nitro-qemu
+	cargo test --locked --test e2e -- --ignored --nocapture
+
 .PHONY: crowd
 crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
 	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
@@ -87,7 +92,7 @@ prerequisites:
 
 .PHONY: prerequisites-of-e2e
 prerequisites-of-e2e:
-	@scripts/install-prerequisites build e2e
+	@scripts/install-prerequisites build clients e2e
 
 .PHONY: prerequisites-of-clients
 prerequisites-of-clients:

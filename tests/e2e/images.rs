@@ -59,6 +59,32 @@ pub fn enclave_image(tools: &Tools, ca: &[u8], other_ca: &[u8], variant: u8) -> 
     EnclaveImage { eif, ramdisks: [boot, application, python].concat() }
 }
 
+/// An image for the nitro-enclave machine: with the modules of Debian's kernel in it, and with what signs documents over the
+/// registers that the machine measures.
+pub fn nitro_image(tools: &Tools, ca: &[u8], development_root: &Path) -> Vec<u8> {
+    let mut boot = Ramdisk::default();
+    for folder in
+        ["bin", "dev", "lib64", "lib", "lib/x86_64-linux-gnu", "modules", "proc", "sys", "tmp", "run"]
+    {
+        boot.directory(folder);
+    }
+    shell(tools, &mut boot);
+    libraries(&tools.libraries("nsm-simulator"), &mut boot);
+    modules(tools, "modules", &mut boot);
+    boot.program("init", include_bytes!("guests/nitro-init.sh"));
+    let boot = boot.finish();
+
+    let mut application = Ramdisk::default();
+    application.directory("app");
+    application.program("app/run", include_bytes!("guests/nitro-application.sh"));
+    application.file("app/ca.pem", 0o644, ca);
+    application.tree("app/development-root", development_root);
+    for program in ["enclave-sample", "nsm-simulator"] {
+        application.program(&format!("bin/{program}"), &tools.program(program));
+    }
+    ImageToWrite::new(&tools.kernel, CMDLINE.as_bytes(), &[&boot, &application.finish()]).encode()
+}
+
 /// What stands for the hypervisor: see `guests/hardware.sh`. It is laid over the image's ramdisks and is not measured.
 pub fn hardware(tools: &Tools, development_root: &Path, eif: &[u8]) -> Vec<u8> {
     let mut hardware = Ramdisk::default();

@@ -12,6 +12,9 @@ use crate::tools::Tools;
 /// Longest that anything of a guest takes. It takes seconds on an idle machine, and this one may not be idle.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The parent instance that the machine claims, which determines PCR4; the one of simulated enclaves.
+const INSTANCE_ID: &str = "i-0123456789abcdef0";
+
 /// The vsock that all guests are on: each guest by its context id reaches each other.
 pub struct Vsock {
     daemon: Child,
@@ -53,10 +56,15 @@ fn socket(folder: &Path, cid: u32) -> PathBuf {
 pub struct Boot<'b> {
     pub name: &'static str,
     pub cid: u32,
-    pub kernel: &'b [u8],
-    pub ramdisk: &'b [u8],
-    pub cmdline: String,
+    pub machine: Machine<'b>,
     pub memory_mib: u32,
+}
+
+pub enum Machine<'b> {
+    /// A small machine without firmware.
+    Microvm { kernel: &'b [u8], ramdisk: &'b [u8], cmdline: String },
+    /// QEMU's emulation of an enclave, which measures the image that it boots.
+    Nitro { eif: &'b [u8] },
 }
 
 /// A running guest, killed when dropped. What it writes to its console is in `NAME.log`, too.
@@ -83,20 +91,34 @@ impl Guest {
             path
         };
         let size = format!("{}M", boot.memory_mib);
-        let mut qemu = Command::new(&tools.qemu)
-            .args(["-M", "microvm,pcie=off,memory-backend=m", "-m", &size])
-            .args(["-object", &format!("memory-backend-memfd,id=m,size={size},share=on")])
+        let mut qemu = match &boot.machine {
+            Machine::Microvm { kernel, ramdisk, cmdline } => {
+                let mut qemu = Command::new(&tools.qemu);
+                qemu.args(["-M", "microvm,pcie=off,memory-backend=m", "-m", &size])
+                    .args(["-object", &format!("memory-backend-memfd,id=m,size={size},share=on")])
+                    .args(["-device", "vhost-user-vsock-device,chardev=c"])
+                    .arg("-kernel")
+                    .arg(file("kernel", kernel))
+                    .arg("-initrd")
+                    .arg(file("ramdisk", ramdisk))
+                    .args(["-append", &format!("{cmdline} {}", clock_options())]);
+                qemu
+            }
+            Machine::Nitro { eif } => {
+                let mut qemu = Command::new(tools.nitro_qemu());
+                qemu.args(["-L", "/usr/share/qemu", "-L", "/usr/share/seabios", "-m", &size])
+                    .args(["-M", &format!("nitro-enclave,vsock=c,id=e2e,parent-id={INSTANCE_ID},acpi=on")])
+                    .arg("-kernel")
+                    .arg(file("eif", eif))
+                    .args(["-append", &clock_options()]);
+                qemu
+            }
+        };
+        let mut qemu = qemu
             // Where this machine is a guest itself, guests of its KVM may fail.
             .args(["-accel", "tcg", "-cpu", "max"])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"])
-            .arg("-kernel")
-            .arg(file("kernel", boot.kernel))
-            .arg("-initrd")
-            .arg(file("ramdisk", boot.ramdisk))
-            .arg("-append")
-            .arg(format!("{} {}", boot.cmdline, clock_options()))
-            .args(["-device", "vhost-user-vsock-device,chardev=c", "-chardev"])
-            .arg(format!("socket,id=c,path={}", socket(folder, boot.cid).display()))
+            .args(["-chardev", &format!("socket,id=c,path={}", socket(folder, boot.cid).display())])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.join(format!("{}.qemu.log", boot.name))).unwrap())

@@ -19,17 +19,18 @@ mod cpio;
 mod image;
 mod images;
 mod machine;
+mod nitro;
+mod setting;
 mod tools;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use enclave_sample::nsm::simulated::DevelopmentRoot;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use images::{CMDLINE, EnclaveImage};
-use machine::{Boot, Guest, Vsock};
+use machine::{Boot, Guest, Machine, Vsock};
+use setting::Setting;
 use tools::Tools;
 
 const PARENT: u32 = 3;
@@ -54,7 +55,7 @@ fn an_enclave_on_real_vsock_gets_keys_and_an_image_with_another_byte_gets_none()
     let started = Instant::now();
     let say = |what: &str| eprintln!("e2e {:5.1} s  {what}", started.elapsed().as_secs_f64());
     let tools = Tools::prepare();
-    let setting = Setting::make(&tools);
+    let setting = Setting::make(&tools, "work");
     say("programs built and stripped");
 
     let ca = std::fs::read(setting.data().join("tls/ca.pem")).unwrap();
@@ -63,33 +64,22 @@ fn an_enclave_on_real_vsock_gets_keys_and_an_image_with_another_byte_gets_none()
     let other_image = images::enclave_image(&tools, &ca, &other_ca, b'1');
     let differing = image.eif.iter().zip(&other_image.eif).skip(image::HEADER_LEN).filter(|(a, b)| a != b);
     assert_eq!((image.eif.len(), differing.count()), (other_image.eif.len(), 1));
-    let (pcr0, other_pcr0) = (setting.measure(&tools, &image), setting.measure(&tools, &other_image));
+    let [pcr0, ..] = setting.measure(&tools, &image.eif);
+    let [other_pcr0, ..] = setting.measure(&tools, &other_image.eif);
     assert_ne!(pcr0, other_pcr0);
     setting.create_keys(&tools, &pcr0);
     say(&format!("two images of {} MiB; the policy names PCR0 {pcr0}", image.eif.len() >> 20));
 
     let vsock = Vsock::start(&tools, &setting.run(), &[PARENT, ENCLAVE, OTHER_ENCLAVE]);
-    let parent_ramdisk = images::parent(&tools, &setting.data(), &setting.development_root());
-    let mut parent = Guest::start(
-        &tools,
-        &vsock,
-        &Boot {
-            name: "parent",
-            cid: PARENT,
-            kernel: &tools.kernel,
-            ramdisk: &parent_ramdisk,
-            cmdline: CMDLINE.to_owned(),
-            memory_mib: 256,
-        },
-    );
+    let mut parent = boot_parent(&tools, &vsock, &setting);
     parent.wait_for("e2e: parent up");
     say(&format!(
         "parent instance, CID 3: broker and forwarder on AF_VSOCK after {:.1} s",
         seconds(parent.age())
     ));
 
-    let enclave = setting.boot_enclave(&tools, &vsock, "enclave", ENCLAVE, &image);
-    let other = setting.boot_enclave(&tools, &vsock, "other-enclave", OTHER_ENCLAVE, &other_image);
+    let enclave = boot_enclave(&tools, &vsock, &setting, "enclave", ENCLAVE, &image);
+    let other = boot_enclave(&tools, &vsock, &setting, "other-enclave", OTHER_ENCLAVE, &other_image);
     enclave.wait_for("e2e: application done");
     let age = enclave.age();
     let console = enclave.end();
@@ -131,6 +121,28 @@ fn an_enclave_on_real_vsock_gets_keys_and_an_image_with_another_byte_gets_none()
     say("broker and forwarder drained");
 }
 
+fn boot_parent(tools: &Tools, vsock: &Vsock, setting: &Setting) -> Guest {
+    let ramdisk = images::parent(tools, &setting.data(), &setting.development_root());
+    let machine = Machine::Microvm { kernel: &tools.kernel, ramdisk: &ramdisk, cmdline: CMDLINE.to_owned() };
+    Guest::start(tools, vsock, &Boot { name: "parent", cid: PARENT, machine, memory_mib: 256 })
+}
+
+/// Boots kernel and ramdisks of an image under the emulated hardware.
+fn boot_enclave(
+    tools: &Tools,
+    vsock: &Vsock,
+    setting: &Setting,
+    name: &'static str,
+    cid: u32,
+    image: &EnclaveImage,
+) -> Guest {
+    let hardware = images::hardware(tools, &setting.development_root(), &image.eif);
+    let ramdisk = [&image.ramdisks[..], &hardware].concat();
+    let cmdline = format!("{CMDLINE} rdinit=/hardware/init");
+    let machine = Machine::Microvm { kernel: &tools.kernel, ramdisk: &ramdisk, cmdline };
+    Guest::start(tools, vsock, &Boot { name, cid, machine, memory_mib: 768 })
+}
+
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
@@ -167,94 +179,4 @@ fn check_records(records: &[Value], pcr0: &str, other_pcr0: &str) {
         ("GenerateDataKey".to_owned(), other_pcr0.to_owned(), Some("AccessDeniedException".to_owned()));
     assert!(other.contains(&denied), "the denial of CID 5 is not in {other:?}");
     assert!(other.iter().all(|(name, _, error)| name == "GenerateRandom" || error.is_some()), "{other:?}");
-}
-
-/// The files of a run, in a folder that stays for whoever looks into it.
-struct Setting(PathBuf);
-
-impl Setting {
-    /// A broker's data directory with a TLS identity, another one whose CA nobody trusts, and a development root.
-    fn make(tools: &Tools) -> Self {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let setting = Self(target.join("e2e/work"));
-        let _ = std::fs::remove_dir_all(&setting.0);
-        std::fs::create_dir_all(setting.run()).unwrap();
-        for data in [setting.data(), setting.other_data()] {
-            run(tools.broker().arg("--data-dir").arg(data).args(["init", "--tls"]));
-        }
-        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-        DevelopmentRoot::generate(hour_ago).unwrap().save(&setting.development_root()).unwrap();
-        setting
-    }
-
-    fn run(&self) -> PathBuf {
-        self.0.join("run")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.join("data")
-    }
-
-    fn other_data(&self) -> PathBuf {
-        self.0.join("other-data")
-    }
-
-    fn development_root(&self) -> PathBuf {
-        self.0.join("development-root")
-    }
-
-    /// PCR0 as an operator finds it.
-    fn measure(&self, tools: &Tools, image: &EnclaveImage) -> String {
-        let file = self.0.join("image.eif");
-        std::fs::write(&file, &image.eif).unwrap();
-        let report = run(tools.broker().args(["eif", "measure", "--json"]).arg(&file));
-        let report: Value = serde_json::from_str(&report).unwrap();
-        report["Measurements"]["PCR0"].as_str().unwrap().to_owned()
-    }
-
-    fn create_keys(&self, tools: &Tools, pcr0: &str) {
-        let policy = json!({"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Principal": "*", "Resource": "*",
-            "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:Decrypt", "kms:DeriveSharedSecret"],
-            "Condition": {"StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": pcr0}}}});
-        let file = self.0.join("policy.json");
-        std::fs::write(&file, policy.to_string()).unwrap();
-        let create = |arguments: &[&str]| {
-            let mut command = tools.broker();
-            command.arg("--data-dir").arg(self.data()).args(["key", "create", "--policy"]).arg(&file);
-            run(command.args(arguments))
-        };
-        create(&["--alias", "alias/app"]);
-        create(&[
-            "--alias",
-            "alias/agreement",
-            "--key-spec",
-            "ECC_NIST_P256",
-            "--key-usage",
-            "KEY_AGREEMENT",
-        ]);
-    }
-
-    /// Boots kernel and ramdisks of an image under the emulated hardware.
-    fn boot_enclave(
-        &self,
-        tools: &Tools,
-        vsock: &Vsock,
-        name: &'static str,
-        cid: u32,
-        image: &EnclaveImage,
-    ) -> Guest {
-        let hardware = images::hardware(tools, &self.development_root(), &image.eif);
-        let ramdisk = [&image.ramdisks[..], &hardware].concat();
-        let cmdline = format!("{CMDLINE} rdinit=/hardware/init");
-        let boot = Boot { name, cid, kernel: &tools.kernel, ramdisk: &ramdisk, cmdline, memory_mib: 768 };
-        Guest::start(tools, vsock, &boot)
-    }
-}
-
-/// Runs a command that must succeed; yields its standard output.
-fn run(command: &mut std::process::Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

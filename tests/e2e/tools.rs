@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that Debian's cloud kernel does not have built in.
-pub const MODULES: [&str; 5] =
-    ["virtio_mmio", "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport", "cuse"];
+pub const MODULES: [&str; 6] = [
+    "virtio_mmio",
+    "vsock",
+    "vmw_vsock_virtio_transport_common",
+    "vmw_vsock_virtio_transport",
+    "nsm",
+    "cuse",
+];
 
 /// Shared libraries by their file names.
 pub type Libraries = BTreeMap<String, Vec<u8>>;
@@ -80,6 +86,17 @@ impl Tools {
         let files = objects.iter().map(|(path, name)| ((*name).to_owned(), stripped(Path::new(path))));
         let objects: Vec<PathBuf> = objects.iter().map(|(path, _)| path.into()).collect();
         (files.chain(others).collect(), libraries(&objects))
+    }
+
+    /// The QEMU with the nitro-enclave machine.
+    pub fn nitro_qemu(&self) -> PathBuf {
+        let path = self.vsock_daemon.with_file_name("qemu-nitro");
+        assert!(
+            path.exists(),
+            "{} is not there; run scripts/build-nitro-qemu, as `make e2e-nitro` does",
+            path.display()
+        );
+        path
     }
 
     pub fn broker(&self) -> Command {
