@@ -94,10 +94,6 @@ impl BrokerProcess {
         Self { child, address }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     pub async fn connect(&self) -> Client {
         Client::over_tcp(self.address).await
     }
