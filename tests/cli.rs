@@ -95,7 +95,7 @@ impl DataDir {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 16] = [
+    let commands: [(&[&str], snapbox::Data); 20] = [
         (&[], file!["golden/help.txt"]),
         (&["init"], file!["golden/help_init.txt"]),
         (&["serve"], file!["golden/help_serve.txt"]),
@@ -107,6 +107,10 @@ fn help_of_every_command() {
         (&["alias", "create"], file!["golden/help_alias_create.txt"]),
         (&["policy", "put"], file!["golden/help_policy_put.txt"]),
         (&["policy", "get"], file!["golden/help_policy_get.txt"]),
+        (&["principal", "policy"], file!["golden/help_principal_policy.txt"]),
+        (&["principal", "policy", "put"], file!["golden/help_principal_policy_put.txt"]),
+        (&["principal", "policy", "get"], file!["golden/help_principal_policy_get.txt"]),
+        (&["principal", "policy", "list"], file!["golden/help_principal_policy_list.txt"]),
         (&["credential", "create"], file!["golden/help_credential_create.txt"]),
         (&["verify"], file!["golden/help_verify.txt"]),
         (&["inspect"], file!["golden/help_inspect.txt"]),
@@ -152,6 +156,8 @@ For more information, try '--help'.
         &["key", "describe", "no key id"],
         &["alias", "create", "no-prefix", "--key-id", "x"],
         &["credential", "create", "--principal", "me"],
+        &["principal", "policy", "list", "arn:aws:iam::000000000000:root"],
+        &["principal", "policy", "get", "arn:aws:iam::000000000000:user/alice", "no name"],
         &["credential", "create", "--principal", "arn:aws:iam::000000000000:root", "--session-seconds", "1"],
         &["verify", "/nonexistent"],
         &["verify", RECORDED, "--at", "yesterday"],
@@ -251,6 +257,7 @@ fn a_key_is_made_named_listed_and_described() {
         assert_eq!(described["Arn"], arn);
         assert_eq!(described["KeyState"], "Enabled");
         assert_eq!(described["CurrentKeyMaterialId"].as_str().unwrap().len(), 64);
+        assert_eq!(described["Tags"], serde_json::json!({}));
     }
     let output = data_dir.run(&["alias", "create", "alias/one", "--key-id", arn]);
     assert_data_eq!(
@@ -303,6 +310,7 @@ Created      [..]
 Spec         RSA_2048, ENCRYPT_DECRYPT
 Algorithms   RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256
 Aliases      alias/rsa
+Tags
 Description
 Material
 
@@ -357,6 +365,55 @@ fn a_policy_is_put_and_comes_back_as_it_was() {
         file!["golden/policy_refused.txt"],
     );
     assert_eq!(data_dir.stdout(&["policy", "get", "alias/one"]).trim_end(), text);
+}
+
+#[test]
+fn policies_are_attached_to_a_principal() {
+    let data_dir = DataDir::initialised();
+    let (role, session) =
+        ("arn:aws:iam::000000000000:role/team/parent", "arn:aws:sts::000000000000:assumed-role/parent/one");
+    let text = r#"{ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["kms:Decrypt", "s3:GetObject"], "Resource": "*" } ] }"#;
+    let file = data_dir.write("policy.json", text);
+    for name in ["two", "one"] {
+        assert_eq!(data_dir.stdout(&["principal", "policy", "put", role, name, &file]), "");
+    }
+    assert_eq!(data_dir.stdout(&["principal", "policy", "list", role]), "one\ntwo\n");
+    assert_eq!(data_dir.stdout(&["principal", "policy", "get", role, "one"]).trim_end(), text);
+    assert_eq!(data_dir.stdout(&["principal", "policy", "delete", role, "one"]), "");
+    assert_eq!(data_dir.stdout(&["principal", "policy", "list", role]), "two\n");
+
+    for command in ["get", "delete"] {
+        data_dir.assert_transcript(
+            &data_dir.run(&["principal", "policy", command, role, "one"]),
+            str![[r#"
+error: arn:aws:iam::000000000000:role/team/parent has no policy "one"
+hint: `nitro-key-broker principal policy list arn:aws:iam::000000000000:role/team/parent` shows all
+[status 1]
+
+"#]],
+        );
+    }
+    let refused =
+        data_dir.write("refused.json", &text.replace("\"Action\"", "\"Principal\": \"*\", \"Action\""));
+    data_dir.assert_transcript(
+        &data_dir.run(&["principal", "policy", "put", role, "two", &refused]),
+        str![[r#"
+error: the policy in [DIR]/refused.json is refused: Statement[0].Principal: expected no principal: an identity policy speaks of whom it is attached to
+hint: docs/policy.md lists the supported language; no policy was changed
+[status 1]
+
+"#]],
+    );
+    data_dir.assert_transcript(
+        &data_dir.run(&["principal", "policy", "put", session, "one", &file]),
+        str![[r#"
+error: expected the ARN of a user or a role, to which policies can be attached, found "arn:aws:sts::000000000000:assumed-role/parent/one"
+[status 2]
+
+"#]],
+    );
+    assert_eq!(data_dir.stdout(&["principal", "policy", "get", role, "two"]).trim_end(), text);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod key;
 mod logging;
 mod output;
 mod policy;
+mod principal;
 mod serve;
 mod verify;
 
@@ -59,6 +60,8 @@ enum Command {
     Alias(alias::AliasCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
@@ -106,6 +109,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,
             Command::Policy(command) => command.run(&data_dir).await,
+            Command::Principal(command) => command.run(&data_dir).await,
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -159,6 +159,20 @@ fn cryptography_has_one_module() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the member `KeyId` names depends on the caller's account: an operation asks the broker, which knows the caller.
+#[test]
+fn operations_leave_it_to_the_broker_what_a_key_id_names() {
+    let folder = repository().join("src/operations");
+    let mut readers: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| fs::read_to_string(path).unwrap().contains("KeyIdentifier::parse("))
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    readers.sort();
+    assert_eq!(readers, ["broker.rs"]);
+}
+
 #[test]
 fn main_is_short() {
     let lines = fs::read_to_string(repository().join("src/main.rs")).unwrap().lines().count();

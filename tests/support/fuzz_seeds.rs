@@ -344,6 +344,10 @@ const REQUESTS: &[(&str, &str)] = &[
 
 const POLICIES: &[(&str, &str)] = &[
     (
+        "identity",
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"Keys","Effect":"Allow","Action":["kms:D?crypt","s3:GetObject"],"Resource":["arn:aws:kms:*:*:key/*","arn:aws:s3:::bucket/*"],"Condition":{"Null":{"kms:RecipientAttestation:PCR0":"false"}}},{"Effect":"Allow","Action":"s3:*","NotResource":"*","Condition":{"NumericLessThan":{"s3:max-keys":"10"}}},{"Effect":"Deny","NotAction":["iam:*","kms:*"],"Resource":"*"}]}"#,
+    ),
+    (
         "everybody",
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#,
     ),
