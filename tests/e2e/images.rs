@@ -69,7 +69,9 @@ pub fn nitro_image(tools: &Tools, ca: &[u8], development_root: &Path) -> Vec<u8>
         boot.directory(folder);
     }
     shell(tools, &mut boot);
-    libraries(&tools.libraries("nsm-simulator"), &mut boot);
+    let mut both = tools.libraries("enclave-sample");
+    both.extend(tools.libraries("nsm-simulator"));
+    libraries(&both, &mut boot);
     modules(tools, "modules", &mut boot);
     boot.program("init", include_bytes!("guests/nitro-init.sh"));
     let boot = boot.finish();
