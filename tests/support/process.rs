@@ -94,12 +94,12 @@ impl BrokerProcess {
         Self { child, address }
     }
 
-    pub async fn connect(&self) -> Client {
-        Client::over_tcp(self.address).await
-    }
-
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client::over_tcp(self.address).await
     }
 
     pub fn pid(&self) -> rustix::process::Pid {
