@@ -79,6 +79,10 @@ pub struct Walk<'b> {
 
 impl<'b> Walk<'b> {
     pub async fn over(broker: &'b TestBroker) -> Self {
+        // What names no key asks an identity policy.
+        let all = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": all});
+        broker.attach_policy(PRINCIPAL, "all", &policy).await;
         Self {
             broker,
             client: broker.connect().await,
@@ -116,6 +120,7 @@ impl<'b> Walk<'b> {
             | "DisconnectCustomKeyStore"
             | "UpdateCustomKeyStore" => json!({"CustomKeyStoreId": "cks-1234567890abcdef0"}),
             "CreateAlias" => json!({"AliasName": self.alias_name(), "TargetKeyId": self.key().await}),
+            "CreateKey" => json!({"Policy": open_policy().to_string()}),
             "CreateGrant" => self.members_of_grant().await,
             "CreateCustomKeyStore" => json!({"CustomKeyStoreName": "store"}),
             "Decapsulate" => json!({
@@ -130,7 +135,7 @@ impl<'b> Walk<'b> {
                 let peer = encode(&key.public_key);
                 json!({"KeyId": key.arn, "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer})
             }
-            "DescribeCustomKeyStores" => json!({}),
+            "DescribeCustomKeyStores" | "ListAliases" | "ListKeys" => json!({}),
             "DescribeKey"
             | "DisableKey"
             | "DisableKeyRotation"
@@ -140,6 +145,7 @@ impl<'b> Walk<'b> {
             | "GetKeyPolicy"
             | "GetKeyRotationStatus"
             | "ListKeyPolicies"
+            | "ListResourceTags"
             | "RotateKeyOnDemand"
             | "ScheduleKeyDeletion" => json!({"KeyId": self.key().await}),
             "Encapsulate" => json!({"KeyId": self.key().await, "EncapsulationAlgorithm": "ML_KEM"}),
@@ -170,6 +176,10 @@ impl<'b> Walk<'b> {
             }
             "ReplicateKey" => json!({"KeyId": self.key().await, "ReplicaRegion": "eu-west-1"}),
             "Sign" => self.members_of_signature().await,
+            "TagResource" => {
+                json!({"KeyId": self.key().await, "Tags": [{"TagKey": "name", "TagValue": "value"}]})
+            }
+            "UntagResource" => json!({"KeyId": self.key().await, "TagKeys": ["name"]}),
             "UpdateAlias" => json!({"AliasName": self.alias().await, "TargetKeyId": self.key().await}),
             "UpdateKeyDescription" => json!({"KeyId": self.key().await, "Description": "a key"}),
             "UpdatePrimaryRegion" => json!({"KeyId": self.key().await, "PrimaryRegion": "eu-west-1"}),
