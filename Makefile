@@ -37,6 +37,10 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
 	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
 
+.PHONY: crowd
+crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
+	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
+
 .PHONY: differential
 differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
 	cargo test --locked --test differential --test sigv4_peers
