@@ -22,19 +22,24 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients peers ## Lint, then every test: unit, property, real clients, other verifiers, the README and the demo
+test: lint prerequisites-of-clients sdk-for-rust peers ## Lint, then every test: unit, property, real clients, other verifiers, the README and the demo
 	cargo test --workspace --locked
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo fmt --manifest-path differential/Cargo.toml --check
+	cargo fmt --manifest-path tests/clients/rust/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: bench
 bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
 	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
+
+.PHONY: crowd
+crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
+	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
 
 .PHONY: differential
 differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
@@ -49,6 +54,12 @@ bench-peers: peers ## Measure the verifier beside published ones, in one run
 peers:
 	@scripts/install-prerequisites build peers
 	cd differential && CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/differential cargo build --release --locked
+
+# The AWS SDK for Rust, which the tests with real clients run: a workspace of its own, too.
+.PHONY: sdk-for-rust
+sdk-for-rust:
+	@scripts/install-prerequisites build
+	cd tests/clients/rust && CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/clients-rust cargo build --locked
 
 .PHONY: mutants
 mutants: $(TOOLS)/bin/cargo-mutants | prerequisites ## Break a module in every way and see that a test fails (MODULE=cose, SHARD=0/4, …; hours for all)

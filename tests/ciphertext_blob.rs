@@ -287,7 +287,7 @@ impl Stage {
             key.arn.as_str(),
             UnixTime::from_ms(0),
         );
-        let permit = decide(&Policies { key: &key.policy, grants: &[] }, &question).unwrap();
+        let permit = decide(&Policies { key: &key.policy, identity: &[], grants: &[] }, &question).unwrap();
         Self { key, permit }
     }
 

@@ -31,6 +31,14 @@ fn run(arguments: &[&str]) -> Output {
     program(arguments).output().unwrap()
 }
 
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = program(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// Everything a user sees, for one golden text.
 fn transcript(output: &Output) -> String {
     let status = output.status.code().unwrap();
@@ -87,10 +95,11 @@ impl DataDir {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 13] = [
+    let commands: [(&[&str], snapbox::Data); 20] = [
         (&[], file!["golden/help.txt"]),
         (&["init"], file!["golden/help_init.txt"]),
         (&["serve"], file!["golden/help_serve.txt"]),
+        (&["forward"], file!["golden/help_forward.txt"]),
         (&["key"], file!["golden/help_key.txt"]),
         (&["key", "create"], file!["golden/help_key_create.txt"]),
         (&["key", "list"], file!["golden/help_key_list.txt"]),
@@ -98,9 +107,15 @@ fn help_of_every_command() {
         (&["alias", "create"], file!["golden/help_alias_create.txt"]),
         (&["policy", "put"], file!["golden/help_policy_put.txt"]),
         (&["policy", "get"], file!["golden/help_policy_get.txt"]),
+        (&["principal", "policy"], file!["golden/help_principal_policy.txt"]),
+        (&["principal", "policy", "put"], file!["golden/help_principal_policy_put.txt"]),
+        (&["principal", "policy", "get"], file!["golden/help_principal_policy_get.txt"]),
+        (&["principal", "policy", "list"], file!["golden/help_principal_policy_list.txt"]),
         (&["credential", "create"], file!["golden/help_credential_create.txt"]),
         (&["verify"], file!["golden/help_verify.txt"]),
         (&["inspect"], file!["golden/help_inspect.txt"]),
+        (&["eif"], file!["golden/help_eif.txt"]),
+        (&["eif", "measure"], file!["golden/help_eif_measure.txt"]),
     ];
     for (command, golden) in commands {
         let output = run(&[command, &["--help"]].concat());
@@ -130,17 +145,27 @@ For more information, try '--help'.
         &["init", "--tls-name", "x"],
         &["serve", "--listen", "localhost:80"],
         &["serve", "--tls-key", "x"],
+        &["forward"],
+        &["forward", "--route", "vsock://any:8443"],
+        &["forward", "--route", "http://127.0.0.1:80=localhost:80"],
+        &["forward", "--route", "vsock://any:8443=19:8443"],
+        &["forward", "--config", "/nonexistent"],
         &["serve", "--max-clock-skew", "0"],
         &["serve", "--max-clock-skew", "901"],
         &["serve", "--max-presigned", "604801"],
         &["key", "describe", "no key id"],
         &["alias", "create", "no-prefix", "--key-id", "x"],
         &["credential", "create", "--principal", "me"],
+        &["principal", "policy", "list", "arn:aws:iam::000000000000:root"],
+        &["principal", "policy", "get", "arn:aws:iam::000000000000:user/alice", "no name"],
         &["credential", "create", "--principal", "arn:aws:iam::000000000000:root", "--session-seconds", "1"],
         &["verify", "/nonexistent"],
         &["verify", RECORDED, "--at", "yesterday"],
         &["inspect"],
         &["inspect", "/nonexistent"],
+        &["eif", "measure"],
+        &["eif", "measure", "/nonexistent"],
+        &["eif", "measure", "/"],
         &["inspect", RECORDED, "--at", "yesterday"],
         &["inspect", RECORDED, "--root", RECORDED],
     ] {
@@ -232,6 +257,7 @@ fn a_key_is_made_named_listed_and_described() {
         assert_eq!(described["Arn"], arn);
         assert_eq!(described["KeyState"], "Enabled");
         assert_eq!(described["CurrentKeyMaterialId"].as_str().unwrap().len(), 64);
+        assert_eq!(described["Tags"], serde_json::json!({}));
     }
     let output = data_dir.run(&["alias", "create", "alias/one", "--key-id", arn]);
     assert_data_eq!(
@@ -284,6 +310,7 @@ Created      [..]
 Spec         RSA_2048, ENCRYPT_DECRYPT
 Algorithms   RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256
 Aliases      alias/rsa
+Tags
 Description
 Material
 
@@ -341,6 +368,55 @@ fn a_policy_is_put_and_comes_back_as_it_was() {
 }
 
 #[test]
+fn policies_are_attached_to_a_principal() {
+    let data_dir = DataDir::initialised();
+    let (role, session) =
+        ("arn:aws:iam::000000000000:role/team/parent", "arn:aws:sts::000000000000:assumed-role/parent/one");
+    let text = r#"{ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["kms:Decrypt", "s3:GetObject"], "Resource": "*" } ] }"#;
+    let file = data_dir.write("policy.json", text);
+    for name in ["two", "one"] {
+        assert_eq!(data_dir.stdout(&["principal", "policy", "put", role, name, &file]), "");
+    }
+    assert_eq!(data_dir.stdout(&["principal", "policy", "list", role]), "one\ntwo\n");
+    assert_eq!(data_dir.stdout(&["principal", "policy", "get", role, "one"]).trim_end(), text);
+    assert_eq!(data_dir.stdout(&["principal", "policy", "delete", role, "one"]), "");
+    assert_eq!(data_dir.stdout(&["principal", "policy", "list", role]), "two\n");
+
+    for command in ["get", "delete"] {
+        data_dir.assert_transcript(
+            &data_dir.run(&["principal", "policy", command, role, "one"]),
+            str![[r#"
+error: arn:aws:iam::000000000000:role/team/parent has no policy "one"
+hint: `nitro-key-broker principal policy list arn:aws:iam::000000000000:role/team/parent` shows all
+[status 1]
+
+"#]],
+        );
+    }
+    let refused =
+        data_dir.write("refused.json", &text.replace("\"Action\"", "\"Principal\": \"*\", \"Action\""));
+    data_dir.assert_transcript(
+        &data_dir.run(&["principal", "policy", "put", role, "two", &refused]),
+        str![[r#"
+error: the policy in [DIR]/refused.json is refused: Statement[0].Principal: expected no principal: an identity policy speaks of whom it is attached to
+hint: docs/policy.md lists the supported language; no policy was changed
+[status 1]
+
+"#]],
+    );
+    data_dir.assert_transcript(
+        &data_dir.run(&["principal", "policy", "put", session, "one", &file]),
+        str![[r#"
+error: expected the ARN of a user or a role, to which policies can be attached, found "arn:aws:sts::000000000000:assumed-role/parent/one"
+[status 2]
+
+"#]],
+    );
+    assert_eq!(data_dir.stdout(&["principal", "policy", "get", role, "two"]).trim_end(), text);
+}
+
+#[test]
 fn a_credential_is_shown_once_and_its_secret_is_stored_wrapped() {
     let data_dir = DataDir::initialised();
     let principal = "arn:aws:iam::000000000000:role/parent";
@@ -371,6 +447,25 @@ fn a_credential_is_shown_once_and_its_secret_is_stored_wrapped() {
     let holds = |text: &str| store.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds(principal), "the search itself works");
     assert!(!holds(secret) && !holds(token) && !holds(json["SecretAccessKey"].as_str().unwrap()));
+}
+
+#[test]
+fn eif_measure_shows_sections_signer_and_registers() {
+    let assert = Assert::new().action_env("SNAPSHOTS");
+    let measure = |arguments: &[&str]| transcript(&run(&[&["eif", "measure"], arguments].concat()));
+    assert.eq(measure(&["testdata/eif/signed.eif"]), file!["golden/eif_measure_signed.txt"]);
+    assert.eq(measure(&["testdata/eif/aarch64.eif", "--json"]), file!["golden/eif_measure_json.txt"]);
+    assert_data_eq!(
+        measure(&[RECORDED]),
+        str![[r#"
+error: testdata/recorded/eu-central-1_2025-01-06_rsa_2048_recipient.bin is no consistent image: expected the magic bytes 2e656966 (.eif), found 8444a101
+[status 1]
+
+"#]]
+    );
+    let image = fs::read("testdata/eif/three_ramdisks.eif").unwrap();
+    let by_name = run(&["eif", "measure", "testdata/eif/three_ramdisks.eif"]);
+    assert_eq!(run_with_input(&["eif", "measure", "-"], &image).stdout, by_name.stdout);
 }
 
 #[test]
@@ -446,14 +541,7 @@ fn verify_reads_base64_and_standard_input() {
     let wrapped: Vec<&str> =
         text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
     for input in [document.clone(), wrapped.join("\n").into_bytes()] {
-        let mut child = program(&["verify", "-", "--at", "2025-01-06T16:07:10Z"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(&input).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = run_with_input(&["verify", "-", "--at", "2025-01-06T16:07:10Z"], &input);
         assert!(output.status.success(), "{}", transcript(&output));
     }
 }

@@ -1,4 +1,6 @@
-//! A wire tap on the whole broker: nothing that it sends, logs, records or stores holds a data key that an enclave got.
+//! A wire tap on the whole broker: nothing that it sends, logs, records or stores holds a data key that an enclave got, or
+//! the material of a key. One test follows data keys on every way that they go; the other walks every operation that is
+//! answered, under every kind of evidence, and fails where an operation has no request in the walk.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,9 +17,12 @@ mod broker;
 #[path = "support/signer.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
+#[path = "never_plaintext/walk.rs"]
+mod walk;
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -28,6 +33,7 @@ use enclave_sample::nsm::simulated::SimulatedEnclave;
 use serde_json::{Value, json};
 use signer::sign;
 use tracing_subscriber::fmt::MakeWriter;
+use walk::{Evidence, Walk};
 
 const WORKER: &str = "arn:aws:iam::111122223333:role/worker";
 
@@ -185,32 +191,79 @@ async fn no_key_leaves_the_broker_in_the_clear() {
     secrets.push(Secret { what: "session token", bytes: credential.session_token.unwrap().into_bytes() });
     assert_eq!(secrets.len(), 72);
 
+    let text = String::from_utf8_lossy(&logs.so_far()).into_owned();
+    // The tap is on: decisions and the database's statements at the lowest level are there.
+    assert!(
+        text.contains("GenerateDataKey") && text.contains("AccessDeniedException") && text.contains("sqlx")
+    );
+    assert_nothing_is_found(&secrets, wire, &broker, &logs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operation_answers_with_a_key_in_the_clear() {
+    let logs = Logs::capture();
+    let broker = TestBroker::start().await;
+    let mut walk = Walk::over(&broker).await;
+    let mut wire = Vec::new();
+    let mut answered = Vec::new();
+    for operation in walk::operations() {
+        let probe = walk.call(&operation, &json!({})).await;
+        if String::from_utf8_lossy(&probe.body).contains("UnknownOperationException") {
+            continue;
+        }
+        let mut successes = HashSet::new();
+        for evidence in Evidence::ALL {
+            let members = walk.request(&operation, evidence).await;
+            let answer = tap(&mut wire, walk.call(&operation, &members).await);
+            if answer.status == 200 {
+                let members = answer.members();
+                for plaintext in ["Plaintext", "PrivateKeyPlaintext", "SharedSecret"] {
+                    assert_eq!(members.get(plaintext), None, "{operation} with evidence {evidence:?}");
+                }
+                if members.get("CiphertextForRecipient").is_some() {
+                    assert_eq!(evidence, Evidence::Genuine, "{operation}");
+                    let bytes = walk.enclave.open(&members);
+                    walk.secrets.push(Secret { what: "content of an envelope", bytes });
+                }
+                successes.insert(evidence as u8);
+            } else if !answer.refusal().starts_with("400 UnsupportedOperationException: ") {
+                let refusal = answer.refusal();
+                assert_ne!(evidence, Evidence::Genuine, "{operation}: {refusal}");
+                assert!(refusal.starts_with("400 ValidationException: "), "{operation}: {refusal}");
+            }
+        }
+        answered.push((operation, successes.len()));
+    }
+    // What releases something releases it to genuine evidence alone; what takes no heed of evidence succeeds always.
+    let always_or_once = |successes: &usize| matches!(successes, 0 | 1 | 2 | 6);
+    assert!(answered.iter().all(|(_, successes)| always_or_once(successes)), "{answered:?}");
+    assert!(answered.len() >= 42, "{answered:?}");
+
+    walk.remember_all_material().await;
+    assert!(walk.secrets.len() > 200, "{}", walk.secrets.len());
+    let secrets = std::mem::take(&mut walk.secrets);
+    assert_nothing_is_found(&secrets, wire, &broker, &logs);
+}
+
+/// Looks for every secret in every form in all that left the broker: answers, audit records, files and logs.
+fn assert_nothing_is_found(secrets: &[Secret], wire: Vec<Tapped>, broker: &TestBroker, logs: &Logs) {
     let mut tapped = wire;
     for file in ["audit.jsonl", "keys.sqlite3", "keys.sqlite3-wal", "keys.sqlite3-shm"] {
         let bytes = std::fs::read(broker.folder().join(file)).unwrap();
         assert!(!bytes.is_empty(), "{file} is empty");
         tapped.push(Tapped { from: file.to_owned(), bytes });
     }
-    let logged = logs.take();
-    let text = String::from_utf8_lossy(&logged);
-    // The tap is on: decisions and the database's statements at the lowest level are there.
-    assert!(
-        text.contains("GenerateDataKey") && text.contains("AccessDeniedException") && text.contains("sqlx")
-    );
-    tapped.push(Tapped { from: "log".to_owned(), bytes: logged });
+    tapped.push(Tapped { from: "log".to_owned(), bytes: logs.so_far() });
 
-    for secret in &secrets {
-        for place in &tapped {
-            let found = find(&place.bytes, &secret.bytes);
-            assert_eq!(found, None, "{} in {}", secret.what, place.from);
-        }
+    let search = Search::for_all(secrets);
+    for place in &tapped {
+        assert_eq!(search.first_in(&place.bytes), None, "in {}", place.from);
     }
-
     // The search finds every secret in every form, wherever it is put.
-    for secret in &secrets {
+    for secret in secrets {
         for (form, spelled) in spellings(&secret.bytes) {
             let place = [b"{\"Plaintext\":\"", &spelled[..], b"\"}"].concat();
-            assert!(find(&place, &secret.bytes).is_some(), "{} as {form} was not found", secret.what);
+            assert!(search.first_in(&place).is_some(), "{} as {form} was not found", secret.what);
         }
     }
 }
@@ -330,10 +383,33 @@ fn tap(wire: &mut Vec<Tapped>, answer: Answer) -> Answer {
     answer
 }
 
-/// The form in which `secret` stands in `place`, if it does.
-fn find(place: &[u8], secret: &[u8]) -> Option<&'static str> {
-    let found = |needle: &[u8]| place.windows(needle.len()).any(|window| window == needle);
-    spellings(secret).into_iter().find(|(_, spelled)| found(spelled)).map(|(form, _)| form)
+/// Every secret in every form, by its first bytes, so that a place is gone through once for all of them.
+struct Search(HashMap<[u8; Search::HEAD_LEN], Vec<(String, Vec<u8>)>>);
+
+impl Search {
+    const HEAD_LEN: usize = 8;
+
+    fn for_all(secrets: &[Secret]) -> Self {
+        let mut by_head: HashMap<_, Vec<_>> = HashMap::new();
+        for secret in secrets {
+            for (form, spelled) in spellings(&secret.bytes) {
+                let head = spelled[..Self::HEAD_LEN].try_into().unwrap();
+                by_head.entry(head).or_default().push((format!("{} as {form}", secret.what), spelled));
+            }
+        }
+        Self(by_head)
+    }
+
+    /// What stands in `place` first, if anything does.
+    fn first_in(&self, place: &[u8]) -> Option<&str> {
+        place.windows(Self::HEAD_LEN).enumerate().find_map(|(at, head)| {
+            let spelled = self.0.get(head)?;
+            spelled
+                .iter()
+                .find(|(_, spelled)| place[at..].starts_with(spelled))
+                .map(|(what, _)| what.as_str())
+        })
+    }
 }
 
 fn spellings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
@@ -354,6 +430,14 @@ fn spellings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+fn decode(blob: &Value) -> Vec<u8> {
+    STANDARD.decode(blob.as_str().unwrap()).unwrap()
+}
+
+fn encode(bytes: &[u8]) -> Value {
+    json!(STANDARD.encode(bytes))
+}
+
 fn with(mut members: Value, name: &str, value: Value) -> Value {
     members[name] = value;
     members
@@ -365,17 +449,21 @@ struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
     fn capture() -> Self {
-        let logs = Self(Arc::default());
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(logs.clone())
-            .init();
-        logs
+        static LOGS: OnceLock<Logs> = OnceLock::new();
+        let capture = || {
+            let logs = Self(Arc::default());
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(logs.clone())
+                .init();
+            logs
+        };
+        LOGS.get_or_init(capture).clone()
     }
 
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().unwrap())
+    fn so_far(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
     }
 }
 

@@ -21,10 +21,10 @@ mod signer;
 mod aliases;
 #[path = "operations/asymmetric_encryption.rs"]
 mod asymmetric_encryption;
-#[path = "operations/compatibility.rs"]
-mod compatibility;
 #[path = "operations/confusion.rs"]
 mod confusion;
+#[path = "operations/create_key.rs"]
+mod create_key;
 #[path = "operations/data_key_pairs.rs"]
 mod data_key_pairs;
 #[path = "operations/deletion.rs"]
@@ -41,10 +41,14 @@ mod evidence;
 mod grant_chains;
 #[path = "operations/grants.rs"]
 mod grants;
+#[path = "operations/identity.rs"]
+mod identity;
 #[path = "operations/imports.rs"]
 mod imports;
 #[path = "operations/last_usage.rs"]
 mod last_usage;
+#[path = "operations/lists.rs"]
+mod lists;
 #[path = "operations/mac.rs"]
 mod mac;
 #[path = "operations/management.rs"]
@@ -65,6 +69,8 @@ mod rotation;
 mod shared_secret;
 #[path = "operations/sign.rs"]
 mod sign;
+#[path = "operations/tags.rs"]
+mod tags;
 #[path = "operations/unsupported.rs"]
 mod unsupported;
 
@@ -89,6 +95,12 @@ impl Stage {
         let key = broker.create_key(&open_policy()).await;
         let client = broker.connect().await;
         Self { broker, key, enclave: Enclave::new(), client }
+    }
+
+    /// One operation, signed.
+    async fn call_as(&mut self, credential: &TestCredential, operation: &str, members: &Value) -> Answer {
+        let request = broker::client::request(operation, members.to_string());
+        self.client.send(signer::sign(request, credential, self.broker.now()).await).await
     }
 
     fn recipient(&self) -> Value {

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod broker;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,14 +25,17 @@ use nitro_key_broker::crypto::KeyPairKind;
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::keys::{
     AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, KeyOrigin, KeySpec, KeyState,
-    KeyUsage, Realm, Rotation, RotationKind, WrappedKeyMaterial,
+    KeyUsage, MAX_TAGS, Realm, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, BrokerError};
-use nitro_key_broker::policy::{Grant, GrantConstraint, GrantId, GrantOperation, GrantTerms, PrincipalArn};
+use nitro_key_broker::policy::{
+    AttachedPolicy, Grant, GrantConstraint, GrantId, GrantOperation, GrantTerms, IdentityPolicy,
+    PolicyHolder, PolicyName, PrincipalArn,
+};
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
 use nitro_key_broker::store::{
-    AliasStore, Credential, CredentialStore, GrantStore, KeyMaterialStore, KeyStore, SqliteStore, Store,
-    StoreError,
+    AliasStore, Credential, CredentialStore, GrantStore, IdentityPolicyStore, KeyMaterialStore, KeyStore,
+    MAX_ATTACHED_POLICIES, SqliteStore, Store, StoreError, TagStore,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
@@ -208,8 +212,20 @@ async fn the_file_is_strict_and_durable() {
             .unwrap();
     let strict: Vec<String> =
         tables.iter().filter(|row| row.get::<i64, _>("strict") == 1).map(|row| row.get("name")).collect();
-    let expected = ["aliases", "credentials", "grants", "key_materials", "key_usages", "keys", "realm"];
-    assert_eq!(strict, expected);
+    assert_eq!(
+        strict,
+        [
+            "aliases",
+            "credentials",
+            "grants",
+            "identity_policies",
+            "key_materials",
+            "key_usages",
+            "keys",
+            "realm",
+            "tags"
+        ]
+    );
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.connection()).await.unwrap();
     assert_eq!(mode, "wal");
@@ -461,6 +477,83 @@ async fn a_policy_change_holds_from_the_next_request_on() {
 }
 
 #[tokio::test]
+async fn a_key_is_stored_with_its_tags() {
+    let file = File::new();
+    let store = file.create().await;
+    let (tagged, plain) = (key(), key());
+    let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    store.insert_tagged_key(&tagged, &tags(&[("Team", "blue"), ("größe", "")])).await.unwrap();
+    store.insert_key(&plain).await.unwrap();
+    let found = async |key: &Key| store.find_key(&identifier(key)).await.unwrap().unwrap().tags.clone();
+    assert_eq!(found(&tagged).await, tags(&[("Team", "blue"), ("größe", "")]));
+    assert_eq!(found(&plain).await, tags(&[]));
+    assert!(store.set_tags(plain.id, &tags(&[("Team", "red")])).await.unwrap());
+    assert!(store.set_tags(tagged.id, &tags(&[("Team", "red"), ("Cost", "1")])).await.unwrap());
+    assert_eq!(found(&tagged).await, tags(&[("Cost", "1"), ("Team", "red"), ("größe", "")]));
+    store.delete_tags(tagged.id, &["Team".to_owned(), "none".to_owned()]).await.unwrap();
+    assert_eq!(found(&tagged).await, tags(&[("Cost", "1"), ("größe", "")]));
+    assert_eq!(found(&plain).await, tags(&[("Team", "red")]));
+
+    let many: BTreeMap<String, String> =
+        (0..MAX_TAGS).map(|number| (number.to_string(), String::new())).collect();
+    assert!(!store.set_tags(plain.id, &many).await.unwrap());
+    assert_eq!(found(&plain).await, tags(&[("Team", "red")]), "none of them was put");
+    let nobody = KeyId::from_random_bytes(rand::random());
+    let error = store.set_tags(nobody, &many).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchKey(id) if id == nobody), "{error}");
+}
+
+#[tokio::test]
+async fn policies_are_attached_replaced_and_taken_away() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let alice = PolicyHolder::parse("arn:aws:iam::111122223333:user/alice").unwrap();
+    let role = PolicyHolder::parse("arn:aws:iam::444455556666:role/team/worker").unwrap();
+    let name = |name: &str| PolicyName::parse(name).unwrap();
+    let policy = |action: &str| {
+        let text = json!({"Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string();
+        IdentityPolicy::parse(&text).unwrap()
+    };
+    let attached = async |store: &SqliteStore, holder: &PolicyHolder| -> Vec<(String, String)> {
+        let policies = store.identity_policies(holder).await.unwrap();
+        let shown = |AttachedPolicy { name, policy }: &AttachedPolicy| {
+            (name.as_str().to_owned(), policy.text().to_owned())
+        };
+        policies.iter().map(shown).collect()
+    };
+    let shown = |name: &str, action: &str| (name.to_owned(), policy(action).text().to_owned());
+
+    assert_eq!(attached(&ours, &alice).await, []);
+    theirs.put_identity_policy(&alice, &name("b"), &policy("kms:Encrypt")).await.unwrap();
+    theirs.put_identity_policy(&alice, &name("a"), &policy("kms:*")).await.unwrap();
+    assert_eq!(attached(&ours, &alice).await, [shown("a", "kms:*"), shown("b", "kms:Encrypt")]);
+    ours.put_identity_policy(&alice, &name("b"), &policy("kms:Decrypt")).await.unwrap();
+    assert_eq!(attached(&theirs, &alice).await, [shown("a", "kms:*"), shown("b", "kms:Decrypt")]);
+    assert_eq!(attached(&ours, &role).await, []);
+    ours.put_identity_policy(&role, &name("a"), &policy("s3:*")).await.unwrap();
+    // A session of the role finds them without knowing its path.
+    let session = PrincipalArn::parse("arn:aws:sts::444455556666:assumed-role/worker/one").unwrap();
+    assert_eq!(attached(&theirs, session.policy_holder().unwrap()).await, [shown("a", "s3:*")]);
+
+    assert!(theirs.delete_identity_policy(&alice, &name("a")).await.unwrap());
+    assert!(!theirs.delete_identity_policy(&alice, &name("a")).await.unwrap());
+    assert_eq!(attached(&ours, &alice).await, [shown("b", "kms:Decrypt")]);
+    for number in 1..MAX_ATTACHED_POLICIES {
+        ours.put_identity_policy(&alice, &name(&number.to_string()), &policy("kms:*")).await.unwrap();
+    }
+    let error = ours.put_identity_policy(&alice, &name("c"), &policy("kms:*")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::TooManyPolicies(holder) if *holder == alice), "{error}");
+    ours.put_identity_policy(&alice, &name("b"), &policy("kms:*")).await.unwrap();
+    assert_eq!(attached(&ours, &alice).await.len(), MAX_ATTACHED_POLICIES);
+
+    file.database().await.execute("UPDATE identity_policies SET policy = '{}' WHERE name = 'b'").await;
+    let error = ours.identity_policies(&alice).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { what: "identity policy", .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_root_key_of_another_store_is_refused_at_the_start() {
     let broker = TestBroker::start().await;
     let other = Arc::new(FileRootKey::create(&broker.folder().join("other.key")).unwrap());
@@ -561,7 +654,7 @@ async fn what_is_not_there_is_not_changed() {
     }
     for error in [
         store.delete_alias(&alias("alias/none"), nobody).await.unwrap_err(),
-        store.update_alias(&alias("alias/none"), nobody, nobody).await.unwrap_err(),
+        store.update_alias(&alias("alias/none"), nobody, nobody, NOW).await.unwrap_err(),
     ] {
         assert!(matches!(&error, StoreError::NoSuchAlias(name) if name.as_str() == "alias/none"), "{error}");
     }
@@ -572,9 +665,9 @@ async fn what_is_not_there_is_not_changed() {
     let key = key();
     store.insert_key(&key).await.unwrap();
     store.insert_alias(&alias("alias/app"), key.id, NOW).await.unwrap();
-    assert!(store.update_alias(&alias("alias/app"), key.id, nobody).await.is_err());
+    assert!(store.update_alias(&alias("alias/app"), key.id, nobody, NOW).await.is_err());
     // An alias that was moved meanwhile is not moved or taken away by the word of the key that it named before.
-    assert!(store.update_alias(&alias("alias/app"), nobody, key.id).await.is_err());
+    assert!(store.update_alias(&alias("alias/app"), nobody, key.id, NOW).await.is_err());
     assert!(store.delete_alias(&alias("alias/app"), nobody).await.is_err());
     let found = store.find_key(&KeyIdentifier::Alias(alias("alias/app"))).await.unwrap().unwrap();
     assert_eq!(found.key.id, key.id);

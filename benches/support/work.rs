@@ -184,7 +184,8 @@ impl Stages {
                 self.document.now,
             )
         };
-        let permit = decide(&Policies { key: &self.key.policy, grants: &[] }, &question).unwrap();
+        let permit =
+            decide(&Policies { key: &self.key.policy, identity: &[], grants: &[] }, &question).unwrap();
         let material =
             KeyMaterial::from_unwrapped(KeyMaterialId::from_bytes([3; 32]), &self.material).unwrap();
         let data_key = DataKey::generate(32).unwrap();

@@ -127,12 +127,14 @@ impl From<OperationError> for ApiError {
             | OperationError::NotFound(_)
             | OperationError::AliasNotAccepted(_)
             | OperationError::NoSuchPolicy => "NotFoundException",
+            OperationError::InvalidArn(_) => "InvalidArnException",
             OperationError::InvalidAliasName(_) => "InvalidAliasNameException",
             OperationError::AliasExists(_) => "AlreadyExistsException",
             OperationError::InvalidMarker => "InvalidMarkerException",
-            OperationError::TooManyRotations { .. } | OperationError::TooManyGrants { .. } => {
-                "LimitExceededException"
-            }
+            OperationError::TooManyRotations { .. }
+            | OperationError::TooManyGrants { .. }
+            | OperationError::TooManyTags => "LimitExceededException",
+            OperationError::Tag(_) => "TagException",
             OperationError::Unsupported(_)
             | OperationError::Origin(_)
             | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",

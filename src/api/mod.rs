@@ -19,14 +19,15 @@ use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
 use crate::operations::{
     Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
-    Decapsulate, Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial, DeriveSharedSecret,
-    DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation, DisconnectCustomKeyStore,
-    EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac, GenerateRandom,
-    GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport, GetPublicKey, Housekeeping,
-    ImportKeyMaterial, Invocation, ListGrants, ListKeyPolicies, ListKeyRotations, ListRetirableGrants,
-    Members, Operation, OperationError, PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant,
-    RotateKeyOnDemand, ScheduleKeyDeletion, Sign, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
+    CreateKey, Decapsulate, Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial,
+    DeriveSharedSecret, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
+    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey,
+    GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac,
+    GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport,
+    GetPublicKey, Housekeeping, ImportKeyMaterial, Invocation, ListAliases, ListGrants, ListKeyPolicies,
+    ListKeyRotations, ListKeys, ListResourceTags, ListRetirableGrants, Members, Operation, OperationError,
+    PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion,
+    Sign, TagResource, UntagResource, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
     UpdatePrimaryRegion, Verify, VerifyMac, keep_house,
 };
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
@@ -117,6 +118,7 @@ impl Api {
                 PeerAddress::Unix { .. } | PeerAddress::Vsock { .. } => None,
             },
             secure_transport: request.peer.tls,
+            user_agent: http::user_agent(&request.headers),
         };
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
         match operation {
@@ -128,6 +130,7 @@ impl Api {
             CreateCustomKeyStore::NAME => {
                 self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
             }
+            CreateKey::NAME => self.run::<CreateKey>(&members, &invocation, event).await,
             CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
             Decapsulate::NAME => self.run::<Decapsulate>(&members, &invocation, event).await,
             Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
@@ -172,9 +175,12 @@ impl Api {
             }
             GetPublicKey::NAME => self.run::<GetPublicKey>(&members, &invocation, event).await,
             ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
-            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
+            ListAliases::NAME => self.run::<ListAliases>(&members, &invocation, event).await,
             ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
             ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
+            ListKeys::NAME => self.run::<ListKeys>(&members, &invocation, event).await,
+            ListResourceTags::NAME => self.run::<ListResourceTags>(&members, &invocation, event).await,
+            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
             ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
             PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
             ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
@@ -183,6 +189,8 @@ impl Api {
             RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
             RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
             ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
+            TagResource::NAME => self.run::<TagResource>(&members, &invocation, event).await,
+            UntagResource::NAME => self.run::<UntagResource>(&members, &invocation, event).await,
             Sign::NAME => self.run::<Sign>(&members, &invocation, event).await,
             UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
             UpdateCustomKeyStore::NAME => {

@@ -136,6 +136,13 @@ impl AuditEvent {
         self.explanations.insert(name.to_owned(), value.into());
     }
 
+    /// As [`AuditEvent::explain`], where there is something to say.
+    pub fn explain_optional(&mut self, name: &str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.explain(name, value.to_string());
+        }
+    }
+
     /// The whole record as one line of JSON, its line end included.
     ///
     /// # Errors

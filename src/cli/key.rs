@@ -4,6 +4,8 @@ mod create;
 mod describe;
 mod list;
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -32,18 +34,19 @@ impl KeyCommand {
     }
 }
 
-/// A key in the shape of the KMS API's `KeyMetadata`, dates as people read them, with its aliases.
+/// A key in the shape of the KMS API's `KeyMetadata`, dates as people read them, with its aliases and tags.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedKey {
     #[serde(flatten)]
     metadata: KeyMetadata<String>,
     aliases: Vec<String>,
+    tags: BTreeMap<String, String>,
 }
 
 impl ListedKey {
     fn of(entry: &KeyEntry, realm: &Realm) -> Self {
         let metadata = KeyMetadata::of(entry, realm, UnixTime::now(), |time| time.to_string());
-        Self { metadata, aliases: entry.aliases.clone() }
+        Self { metadata, aliases: entry.aliases.clone(), tags: entry.tags.clone() }
     }
 }

@@ -7,13 +7,16 @@ mod alias;
 mod credential;
 mod data_dir;
 mod document;
+mod eif;
 mod error;
+mod forward;
 mod init;
 mod inspect;
 mod key;
 mod logging;
 mod output;
 mod policy;
+mod principal;
 mod serve;
 mod verify;
 
@@ -50,6 +53,7 @@ struct Cli {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Forward(forward::Forward),
     #[command(subcommand)]
     Key(key::KeyCommand),
     #[command(subcommand)]
@@ -57,9 +61,13 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
+    #[command(subcommand)]
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    #[command(subcommand)]
+    Eif(eif::EifCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -86,6 +94,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let command = match cli.command {
         Command::Verify(command) => return command.run(),
         Command::Inspect(command) => return command.run(),
+        Command::Eif(command) => return command.run(),
         command => command,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -96,12 +105,15 @@ fn run(cli: Cli) -> Result<(), CliError> {
         match command {
             Command::Init(command) => command.run(&data_dir).await,
             Command::Serve(command) => command.run(&data_dir).await,
+            Command::Forward(command) => command.run().await,
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,
             Command::Policy(command) => command.run(&data_dir).await,
+            Command::Principal(command) => command.run(&data_dir).await,
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Eif(command) => command.run(),
         }
     })
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::data_dir::{DataDir, find_key, read_input};
 use super::error::CliError;
 use super::output::print_line;
-use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
+use crate::policy::{IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_POLICY_BYTES, PolicyError};
 use crate::store::KeyStore;
 
 /// Say who may use a key for what.
@@ -58,11 +58,24 @@ impl PolicyCommand {
 
 /// Reads a key policy and refuses one that is not understood completely.
 pub(super) fn read_policy(path: &Path) -> Result<KeyPolicy, CliError> {
-    let content = read_input(path, MAX_POLICY_BYTES as u64)?;
+    read(path, MAX_POLICY_BYTES, KeyPolicy::parse)
+}
+
+/// As [`read_policy`], of an identity policy.
+pub(super) fn read_identity_policy(path: &Path) -> Result<IdentityPolicy, CliError> {
+    read(path, MAX_IDENTITY_POLICY_BYTES, IdentityPolicy::parse)
+}
+
+fn read<P>(
+    path: &Path,
+    max_bytes: usize,
+    parse: impl FnOnce(&str) -> Result<P, PolicyError>,
+) -> Result<P, CliError> {
+    let content = read_input(path, max_bytes as u64)?;
     let refused = |problem: &dyn std::fmt::Display| {
         CliError::failed(format!("the policy in {} is refused: {problem}", path.display()))
             .hint("docs/policy.md lists the supported language; no policy was changed")
     };
     let text = String::from_utf8(content).map_err(|error| refused(&error))?;
-    KeyPolicy::parse(&text).map_err(|error| refused(&error))
+    parse(&text).map_err(|error| refused(&error))
 }

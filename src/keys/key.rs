@@ -10,6 +10,9 @@ use crate::time::UnixTime;
 /// Characters of a description at most (KMS API reference, *CreateKey*, `Description`).
 pub const MAX_DESCRIPTION_LEN: usize = 8192;
 
+/// Tags of a key at most (KMS developer guide, *Tags in AWS KMS*).
+pub const MAX_TAGS: usize = 50;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A KMS key with everything that a decision about it needs. Its material stays wrapped.

@@ -83,6 +83,11 @@ impl Realm {
         Ok(Self { partition: "aws".to_owned(), region: region.to_owned(), account: account.to_owned() })
     }
 
+    /// The same place of another account, twelve digits.
+    pub fn of_account(&self, account: &str) -> Self {
+        Self { account: account.to_owned(), ..self.clone() }
+    }
+
     /// Such as `us-east-1`.
     pub fn region(&self) -> &str {
         &self.region

@@ -2,7 +2,7 @@
 //!
 //! Material leaves its wrapping only for the one use that its key has, as a type that has no other, and a data key leaves this module only sealed: as a
 //! [`CiphertextBlob`] under the broker's key, or as a [`CiphertextForRecipient`] under the enclave's. Both need a
-//! [`Permit`](crate::policy::Permit), and there is no way from a [`DataKey`] to its bytes outside this module.
+//! [`Permit`], and there is no way from a [`DataKey`] to its bytes outside this module.
 
 mod algorithm;
 mod asymmetric;
@@ -30,7 +30,7 @@ pub use asymmetric::{
 pub use ciphertext_blob::{BlobError, CiphertextBlob, MAX_CIPHERTEXT_BLOB_LEN, open, seal};
 pub use data_key::{DataKey, MAX_DATA_KEY_LEN};
 pub use data_key_pair::{DATA_KEY_PAIR_SPECS, DataKeyPair};
-pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, OriginError};
+pub use key::{AutomaticRotation, Key, KeyState, KeyStateError, MAX_DESCRIPTION_LEN, MAX_TAGS, OriginError};
 pub use key_identifier::{
     AliasName, InvalidAliasName, InvalidRealm, KeyArn, KeyId, KeyIdentifier, KeyIdentifierError, Realm,
 };

@@ -10,7 +10,8 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::AliasName;
 
-/// A further name for a key (KMS API reference, *CreateAlias*). The key's policy is asked; an alias has none of its own.
+/// A further name for a key (KMS API reference, *CreateAlias*). An alias has no policy
+/// of its own.
 pub struct CreateAlias {
     alias_name: String,
     target: ManagedKey,
@@ -42,7 +43,8 @@ impl Operation for CreateAlias {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         let name = AliasName::parse(&self.alias_name)?;
-        let entry = self.target.authorized("kms:CreateAlias", broker, invocation, event).await?;
+        let entry = self.target.find(broker, invocation, event).await?;
+        alias::authorize("kms:CreateAlias", &name, &entry, broker, invocation, event).await?;
         entry.key.require_not_pending_deletion()?;
         broker.store().insert_alias(&name, entry.key.id, invocation.now).await?;
         Ok(NoMembers {})

@@ -115,9 +115,8 @@ impl Operation for CreateGrant {
             operations: self.operations,
             constraint: self.constraint.clone(),
         };
-        let (identifier, entry) = self.key.find(broker, event).await?;
+        let entry = self.key.find(broker, invocation, event).await?;
         let access = Access {
-            named_as: Some(&identifier),
             // What the policy says of a request's encryption context, it says of a constraint's, too (KMS developer
             // guide, *kms:EncryptionContext:context-key*).
             encryption_context: terms.constraint.as_ref().map_or(&NO_CONTEXT, GrantConstraint::context),

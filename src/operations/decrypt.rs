@@ -69,7 +69,7 @@ impl Operation for Decrypt {
         self.grant_tokens.require_valid(broker).await?;
         let terms = &self.received.terms;
         let LocatedCiphertext { named_as, entry, ciphertext } =
-            self.received.locate(Self::NAME, broker, invocation.now, event).await?;
+            self.received.locate(Self::NAME, broker, invocation, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             named_as: named_as.as_ref(),

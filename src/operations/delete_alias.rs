@@ -4,7 +4,7 @@ use super::alias;
 use super::audit_parameters::AuditParameters;
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{NoMembers, authorize_entry};
+use super::managed_key::NoMembers;
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -33,8 +33,8 @@ impl Operation for DeleteAlias {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
-        let (name, entry) = alias::find(&self.alias_name, broker, event).await?;
-        authorize_entry("kms:DeleteAlias", &entry, broker, invocation, event).await?;
+        let (name, entry) = alias::find(&self.alias_name, broker, invocation, event).await?;
+        alias::authorize("kms:DeleteAlias", &name, &entry, broker, invocation, event).await?;
         broker.store().delete_alias(&name, entry.key.id).await?;
         Ok(NoMembers {})
     }

@@ -9,7 +9,7 @@ use super::members::{MemberError, Members};
 use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::{self, AgreementKey, KeyAgreementAlgorithm, KeyIdentifier, PeerKey};
+use crate::keys::{self, AgreementKey, KeyAgreementAlgorithm, PeerKey};
 use crate::policy::Algorithms;
 
 /// Bytes of `PublicKey` (KMS API reference, *DeriveSharedSecret*).
@@ -76,7 +76,7 @@ impl Operation for DeriveSharedSecret {
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let curve = self.algorithm.require_of(&entry.key, Self::NAME)?;
         let peer = PeerKey::parse(curve, &self.public_key)?;

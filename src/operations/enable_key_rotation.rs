@@ -7,6 +7,7 @@ use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::AutomaticRotation;
+use crate::policy::Particulars;
 
 /// `RotationPeriodInDays` unless the request says otherwise (KMS API reference, *EnableKeyRotation*).
 const DEFAULT_PERIOD_DAYS: i64 = 365;
@@ -38,7 +39,11 @@ impl Operation for EnableKeyRotation {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
-        let key = &self.key.authorized("kms:EnableKeyRotation", broker, invocation, event).await?.key;
+        let particulars =
+            Particulars { rotation_period_days: Some(self.period_days), ..Particulars::default() };
+        let entry =
+            self.key.authorized_with("kms:EnableKeyRotation", particulars, broker, invocation, event).await?;
+        let key = &entry.key;
         require_rotatable(key)?;
         key.require_made_here()?;
         key.require_enabled(invocation.now)?;

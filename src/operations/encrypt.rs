@@ -11,7 +11,7 @@ use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::{DataKey, KeyIdentifier};
+use crate::keys::DataKey;
 
 /// Bytes of `Plaintext` at most (KMS API reference, *Encrypt*).
 const MAX_PLAINTEXT_LEN: usize = 4096;
@@ -71,9 +71,9 @@ impl Operation for Encrypt {
         event: &mut AuditEvent,
     ) -> Result<EncryptResponse, OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
-        let scheme = self.terms.algorithm.require_of(&entry.key, Self::NAME)?;
+        let scheme = self.terms.scheme_of(&entry.key, Self::NAME)?;
         let plaintext = DataKey::from_plaintext(self.plaintext.clone());
         self.terms.require_room(scheme, &entry.key, &plaintext)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

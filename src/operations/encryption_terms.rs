@@ -32,16 +32,28 @@ impl EncryptionTerms {
     pub(super) fn parse(members: &Members<'_>, names: &TermNames) -> Result<Self, MemberError> {
         let algorithms = EncryptionAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
         let algorithm = members.one_of(names.algorithm, &algorithms)?;
-        let terms = Self {
+        Ok(Self {
             algorithm: algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault),
             context: super::members::encryption_context(members, names.context)?,
-        };
-        if terms.algorithm != EncryptionAlgorithm::SymmetricDefault && !terms.context.is_empty() {
-            return Err(MemberError::Combination(
-                "EncryptionContext is not supported when encrypting or decrypting with an asymmetric KMS key.",
-            ));
+        })
+    }
+
+    /// How `key` encrypts on these terms, as `operation` needs.
+    pub(super) fn scheme_of(
+        &self,
+        key: &Key,
+        operation: &'static str,
+    ) -> Result<EncryptionScheme, OperationError> {
+        let scheme = self.algorithm.require_of(key, operation)?;
+        match scheme {
+            EncryptionScheme::Rsa { .. } if !self.context.is_empty() => {
+                Err(OperationError::InvalidParameter(
+                    "EncryptionContext is not supported when encrypting or decrypting with an asymmetric KMS key."
+                        .to_owned(),
+                ))
+            }
+            EncryptionScheme::Symmetric | EncryptionScheme::Rsa { .. } => Ok(scheme),
         }
-        Ok(terms)
     }
 
     /// Refuses a plaintext that is too long for `key`.

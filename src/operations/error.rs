@@ -21,6 +21,9 @@ pub enum OperationError {
     /// The text names no key here.
     #[error("Invalid keyId: {0}")]
     KeyIdentifier(#[from] KeyIdentifierError),
+    /// The text begins like an ARN and is none of a key or alias.
+    #[error("Invalid keyId: {0:?} is no key ARN and no alias ARN")]
+    InvalidArn(String),
     /// No such key or alias.
     #[error("{0} does not exist")]
     NotFound(String),
@@ -154,6 +157,12 @@ pub enum OperationError {
     /// The key's material comes from elsewhere than the operation takes it.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// Tags that are none.
+    #[error(transparent)]
+    Tag(#[from] super::tags::TagError),
+    /// A key would have more tags than it can.
+    #[error("a key has at most {} tags", crate::keys::MAX_TAGS)]
+    TooManyTags,
     /// Something that this broker does not have.
     #[error("{0}")]
     Unsupported(&'static str),

@@ -12,7 +12,6 @@ use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
 use crate::store::KeyEntry;
-use crate::time::UnixTime;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
 /// (KMS API reference, *GenerateDataKey*).
@@ -54,7 +53,7 @@ impl Operation for GenerateDataKey {
             operation: Self::NAME,
             alternative: ", or use GenerateDataKeyWithoutPlaintext",
         })?;
-        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation.now, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation, event).await?;
         let attested = recipient.attest(broker, invocation, event)?;
         let access = Access {
             named_as: Some(&identifier),
@@ -132,12 +131,12 @@ impl DataKeyRequest {
         &self,
         operation: &'static str,
         broker: &Broker,
-        now: UnixTime,
+        invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<(KeyIdentifier, std::sync::Arc<KeyEntry>), OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        let entry = broker.usable_key(&identifier, now, event).await?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
+        let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         Ok((identifier, entry))
     }

@@ -12,7 +12,7 @@ use crate::audit::AuditEvent;
 use crate::crypto::KeyPairKind;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
-    self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, EncryptionAlgorithm, KeyIdentifier, KeyMaterialId,
+    self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, EncryptionAlgorithm, KeyMaterialId,
 };
 use crate::policy::Permit;
 
@@ -137,7 +137,7 @@ impl DataKeyPairRequest {
         let (spec, kind) = self.spec;
         let kind =
             kind.ok_or(OperationError::Unsupported("this broker makes no SM2 and no ML-KEM key pairs"))?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         EncryptionAlgorithm::SymmetricDefault.require_of(&entry.key, operation)?;
         let attested = super::recipient::attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

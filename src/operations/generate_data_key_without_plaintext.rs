@@ -45,7 +45,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, OperationError> {
-        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation.now, event).await?;
+        let (identifier, entry) = self.request.key(Self::NAME, broker, invocation, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let context = &self.request.encryption_context;
         let access = Access {

@@ -12,7 +12,7 @@ use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::{self, KeyIdentifier, MacAlgorithm, MacKey};
+use crate::keys::{self, MacAlgorithm, MacKey};
 use crate::policy::{Algorithms, Permit};
 use crate::store::KeyEntry;
 
@@ -110,7 +110,7 @@ impl MacRequest {
         event: &mut AuditEvent,
     ) -> Result<(Arc<KeyEntry>, Permit), OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         self.algorithm.require_of(&entry.key, operation)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

@@ -11,7 +11,7 @@ use crate::audit::AuditEvent;
 use crate::keys::{self, MAX_DATA_KEY_LEN};
 
 /// Random bytes, encrypted to an attested enclave (KMS API reference, *GenerateRandom*). It uses no key, so no key policy
-/// is asked: genuine evidence is all that it takes.
+/// is asked: genuine evidence is all that it takes, unless an identity policy denies it.
 pub struct GenerateRandom {
     length: usize,
     has_custom_key_store: bool,
@@ -56,6 +56,7 @@ impl Operation for GenerateRandom {
         if self.has_custom_key_store {
             return Err(OperationError::Unsupported("this broker has no custom key stores"));
         }
+        broker.require_no_deny("kms:GenerateRandom", "*", invocation, event).await?;
         let recipient = self
             .recipient
             .as_ref()

@@ -11,6 +11,7 @@ use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::{ImportWrapping, KeyPairKind, generate_key_pair};
+use crate::policy::Particulars;
 
 /// How long a wrapping key and its token are good for (KMS API reference, *GetParametersForImport*).
 const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,7 +84,16 @@ impl Operation for GetParametersForImport {
             "key material is imported under RSAES_OAEP or RSA_AES_KEY_WRAP with an RSA key: KMS has given up \
              RSAES_PKCS1_V1_5, and this broker has no SM2",
         );
-        let key = &self.key.authorized("kms:GetParametersForImport", broker, invocation, event).await?.key;
+        let particulars = Particulars {
+            wrapping_algorithm: Some(self.wrapping.0),
+            wrapping_key_spec: Some(self.wrapping_key.0),
+            ..Particulars::default()
+        };
+        let entry = self
+            .key
+            .authorized_with("kms:GetParametersForImport", particulars, broker, invocation, event)
+            .await?;
+        let key = &entry.key;
         key.require_external()?;
         key.require_not_pending_deletion()?;
         let wrapping = self.wrapping.1.ok_or(REFUSED)?;

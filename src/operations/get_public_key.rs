@@ -9,7 +9,6 @@ use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::KeyIdentifier;
 
 /// The public half of an asymmetric key (KMS API reference, *GetPublicKey*). Beyond KMS, `Recipient` may show the policy
 /// an enclave.
@@ -63,7 +62,7 @@ impl Operation for GetPublicKey {
         event: &mut AuditEvent,
     ) -> Result<GetPublicKeyResponse, OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {

@@ -16,6 +16,7 @@ use crate::crypto::unwrap_imported;
 use crate::keys::{
     Import, Key, KeySpec, KeyState, KeyStateError, MAX_CIPHERTEXT_BLOB_LEN, NewMaterial, WrappedKeyMaterial,
 };
+use crate::policy::Particulars;
 use crate::root_key::wrap_material;
 use crate::time::UnixTime;
 
@@ -94,7 +95,15 @@ impl Operation for ImportKeyMaterial {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<ImportKeyMaterialResponse, OperationError> {
-        let key = &self.key.authorized("kms:ImportKeyMaterial", broker, invocation, event).await?.key;
+        let import = self.import();
+        let particulars = Particulars {
+            expiration_model: Some(import.expiration_model()),
+            valid_to: self.valid_to,
+            ..Particulars::default()
+        };
+        let entry =
+            self.key.authorized_with("kms:ImportKeyMaterial", particulars, broker, invocation, event).await?;
+        let key = &entry.key;
         key.require_external()?;
         match key.state_at(invocation.now) {
             KeyState::Enabled | KeyState::PendingImport => {}

@@ -8,12 +8,15 @@ use super::broker::{Access, Broker};
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
-use crate::keys::{Key, KeyIdentifier, KeySpec, KeyState, KeyStateError};
+use crate::keys::{Key, KeyIdentifier, KeyIdentifierError, KeySpec, KeyState, KeyStateError};
+use crate::policy::Particulars;
 use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
 /// The member `KeyId` of an operation that looks at a key or changes it, without using its material.
 pub(super) struct ManagedKey {
+    /// The member that names it.
+    member: &'static str,
     key_id: String,
 }
 
@@ -27,8 +30,14 @@ impl ManagedKey {
     }
 
     /// As [`ManagedKey::parse`], of a member with another name.
-    pub(super) fn parse_named(name: &str, members: &Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self { key_id: members.required_string(name, 1..=2048)?.to_owned() })
+    pub(super) fn parse_named(name: &'static str, members: &Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self { member: name, key_id: members.required_string(name, 1..=2048)?.to_owned() })
+    }
+
+    /// As [`ManagedKey::parse`], where the member may be absent.
+    pub(super) fn parse_optional(members: &Members<'_>) -> Result<Option<Self>, MemberError> {
+        let key_id = members.string("KeyId", 1..=2048)?;
+        Ok(key_id.map(|key_id| Self { member: "KeyId", key_id: key_id.to_owned() }))
     }
 
     /// As it was named.
@@ -40,7 +49,7 @@ impl ManagedKey {
         AuditParameters::new().with("keyId", &self.key_id)
     }
 
-    /// The key, in whatever state, once its policy allows `action`. Named by id or ARN.
+    /// The key, in whatever state, once the policies allow `action`. Named by id or ARN.
     pub(super) async fn authorized(
         &self,
         action: &'static str,
@@ -48,25 +57,34 @@ impl ManagedKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
-        let identifier = self.id_or_arn(broker)?;
-        authorize(action, &identifier, broker, invocation, event).await
+        self.authorized_with(action, Particulars::default(), broker, invocation, event).await
     }
 
-    /// The key, in whatever state, before its policy is asked. Named by id or ARN.
+    /// As [`ManagedKey::authorized`], for a request of which conditions may ask more.
+    pub(super) async fn authorized_with(
+        &self,
+        action: &'static str,
+        particulars: Particulars<'_>,
+        broker: &Broker,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<Arc<KeyEntry>, OperationError> {
+        let entry = self.find(broker, invocation, event).await?;
+        let access = Access { particulars, ..Access::new(action, &entry) };
+        broker.authorize(&access, invocation, event).await?;
+        Ok(entry)
+    }
+
+    /// The key, in whatever state, before any policy is asked. Named by id or ARN.
     pub(super) async fn find(
         &self,
         broker: &Broker,
+        invocation: &Invocation,
         event: &mut AuditEvent,
-    ) -> Result<(KeyIdentifier, Arc<KeyEntry>), OperationError> {
-        let identifier = self.id_or_arn(broker)?;
-        let entry = broker.key(&identifier, event).await?;
-        Ok((identifier, entry))
-    }
-
-    fn id_or_arn(&self, broker: &Broker) -> Result<KeyIdentifier, OperationError> {
-        match KeyIdentifier::parse(&self.key_id, broker.realm())? {
+    ) -> Result<Arc<KeyEntry>, OperationError> {
+        match self.identify(broker, invocation)? {
             KeyIdentifier::Alias(name) => Err(OperationError::AliasNotAccepted(name)),
-            identifier @ KeyIdentifier::Key(_) => Ok(identifier),
+            identifier @ KeyIdentifier::Key(_) => broker.key(&identifier, event).await,
         }
     }
 
@@ -78,8 +96,23 @@ impl ManagedKey {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
-        authorize(action, &identifier, broker, invocation, event).await
+        let identifier = self.identify(broker, invocation)?;
+        let entry = broker.key(&identifier, event).await?;
+        let access = Access { named_as: Some(&identifier), ..Access::new(action, &entry) };
+        broker.authorize(&access, invocation, event).await?;
+        Ok(entry)
+    }
+
+    fn identify(&self, broker: &Broker, invocation: &Invocation) -> Result<KeyIdentifier, OperationError> {
+        broker.identify(&self.key_id, invocation).map_err(|error| match error {
+            // Modelled for `KeyId` alone; a target that is no ARN is not found.
+            OperationError::KeyIdentifier(KeyIdentifierError::Malformed(text))
+                if self.member == "KeyId" && text.starts_with("arn:") =>
+            {
+                OperationError::InvalidArn(text)
+            }
+            error => error,
+        })
     }
 }
 
@@ -106,29 +139,4 @@ pub(super) async fn set_enabled(
     }
     let is_set = broker.store().set_enabled(key.id, enabled).await?;
     is_set.then_some(()).ok_or_else(|| KeyStateError::PendingDeletion(key.arn.clone()).into())
-}
-
-async fn authorize(
-    action: &'static str,
-    identifier: &KeyIdentifier,
-    broker: &Broker,
-    invocation: &Invocation,
-    event: &mut AuditEvent,
-) -> Result<Arc<KeyEntry>, OperationError> {
-    let entry = broker.key(identifier, event).await?;
-    let access = Access { named_as: Some(identifier), ..Access::new(action, &entry) };
-    broker.authorize(&access, invocation, event).await?;
-    Ok(entry)
-}
-
-/// Asks the policy of a key that was found without being named.
-pub(super) async fn authorize_entry(
-    action: &'static str,
-    entry: &KeyEntry,
-    broker: &Broker,
-    invocation: &Invocation,
-    event: &mut AuditEvent,
-) -> Result<(), OperationError> {
-    broker.authorize(&Access::new(action, entry), invocation, event).await?;
-    Ok(())
 }

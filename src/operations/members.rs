@@ -293,6 +293,27 @@ impl<'j> Members<'j> {
         }
     }
 
+    /// The members of each structure in a list; `item` names one of them in errors.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn structures(
+        &self,
+        name: &str,
+        item: &'static str,
+    ) -> Result<Option<Vec<Members<'j>>>, MemberError> {
+        let items = match self.get(name) {
+            None => return Ok(None),
+            Some(Json::Array(items)) => items,
+            Some(other) => return Err(self.wrong_type(name, "a list of objects", other)),
+        };
+        let structure = |one: &'j Json| match one {
+            Json::Object(object) => Ok(Members { object, structure: item }),
+            other => Err(self.wrong_type(name, "a list of objects", other)),
+        };
+        items.iter().map(structure).collect::<Result<_, _>>().map(Some)
+    }
+
     /// The error of a member that must be there.
     pub fn missing(&self, name: &str) -> MemberError {
         self.violates(name, "not be null".to_owned(), Some("null"))

@@ -9,6 +9,7 @@ mod connect_custom_key_store;
 mod create_alias;
 mod create_custom_key_store;
 mod create_grant;
+mod create_key;
 mod custom_key_store;
 mod decapsulate;
 mod decrypt;
@@ -47,14 +48,18 @@ mod import_token;
 mod key_metadata;
 mod key_policy_name;
 mod last_usages;
+mod list_aliases;
 mod list_grants;
 mod list_key_policies;
 mod list_key_rotations;
+mod list_keys;
+mod list_resource_tags;
 mod list_retirable_grants;
 mod managed_key;
 mod members;
 mod multi_region;
 mod new_key;
+mod page;
 mod pattern;
 mod put_key_policy;
 mod re_encrypt;
@@ -66,6 +71,9 @@ mod revoke_grant;
 mod rotate_key_on_demand;
 mod schedule_key_deletion;
 mod sign;
+mod tag_resource;
+mod tags;
+mod untag_resource;
 mod update_alias;
 mod update_custom_key_store;
 mod update_key_description;
@@ -84,6 +92,7 @@ pub use connect_custom_key_store::ConnectCustomKeyStore;
 pub use create_alias::CreateAlias;
 pub use create_custom_key_store::CreateCustomKeyStore;
 pub use create_grant::CreateGrant;
+pub use create_key::CreateKey;
 pub use decapsulate::Decapsulate;
 pub use decrypt::Decrypt;
 pub use delete_alias::DeleteAlias;
@@ -114,9 +123,12 @@ pub use get_public_key::GetPublicKey;
 pub use housekeeping::{Housekeeping, keep_house};
 pub use import_key_material::ImportKeyMaterial;
 pub use key_metadata::KeyMetadata;
+pub use list_aliases::ListAliases;
 pub use list_grants::ListGrants;
 pub use list_key_policies::ListKeyPolicies;
 pub use list_key_rotations::ListKeyRotations;
+pub use list_keys::ListKeys;
+pub use list_resource_tags::ListResourceTags;
 pub use list_retirable_grants::ListRetirableGrants;
 pub use members::{MemberError, Members};
 pub use new_key::{NewKey, default_key_policy};
@@ -128,6 +140,9 @@ pub use revoke_grant::RevokeGrant;
 pub use rotate_key_on_demand::RotateKeyOnDemand;
 pub use schedule_key_deletion::ScheduleKeyDeletion;
 pub use sign::Sign;
+pub use tag_resource::TagResource;
+pub use tags::TagError;
+pub use untag_resource::UntagResource;
 pub use update_alias::UpdateAlias;
 pub use update_custom_key_store::UpdateCustomKeyStore;
 pub use update_key_description::UpdateKeyDescription;
@@ -182,4 +197,6 @@ pub struct Invocation {
     pub source_ip: Option<IpAddr>,
     /// Whether over TLS.
     pub secure_transport: bool,
+    /// What the request says of its sender, cut to 256 bytes.
+    pub user_agent: Option<String>,
 }

@@ -124,6 +124,12 @@ pub(super) const XKS_PROXY_URI_PATH: TextPattern = TextPattern {
     },
 };
 
+/// `XksKeyIdType`.
+pub(super) const XKS_KEY_ID: TextPattern = TextPattern {
+    regex: "^[a-zA-Z0-9-_.]+$",
+    matches: |text| is_some_of(text, |byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+};
+
 /// `XksProxyVpcEndpointServiceNameType`.
 pub(super) const XKS_VPC_SERVICE_NAME: TextPattern = TextPattern {
     regex: "^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$",
@@ -176,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_what_its_regular_expression_takes() {
-        let cases: [(&TextPattern, &[&str], &[&str]); 17] = [
+        let cases: [(&TextPattern, &[&str], &[&str]); 18] = [
+            (&XKS_KEY_ID, &["a-B_9."], &["", "a b", "a/b"]),
             (&ALIAS_NAME, &["alias/a:b_c-9"], &["", "a b", "ä"]),
             (&MARKER, &["", " ÿ"], &["\n", "Ā"]),
             (&PRINCIPAL_ID, &["arn:aws:iam::1:role/a_b+=,.@-"], &["", "a b", "*"]),

@@ -8,7 +8,7 @@ use super::members::{MemberError, Members};
 use super::pattern::POLICY;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::policy::{KeyPolicy, MAX_POLICY_BYTES};
+use crate::policy::{KeyPolicy, MAX_POLICY_BYTES, Particulars};
 
 /// Characters of `Policy` at most (the service model's `PolicyType`); what is a policy is shorter still.
 pub(super) const MAX_POLICY_MEMBER_LEN: usize = 131_072;
@@ -56,12 +56,16 @@ impl Operation for PutKeyPolicy {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         const ACTION: &str = "kms:PutKeyPolicy";
-        let entry = self.key.authorized(ACTION, broker, invocation, event).await?;
+        let particulars = Particulars {
+            bypasses_lockout_check: Some(self.bypasses_lockout_check),
+            ..Particulars::default()
+        };
+        let entry = self.key.authorized_with(ACTION, particulars, broker, invocation, event).await?;
         key_policy_name::require_default(&self.policy_name)?;
         let policy = KeyPolicy::parse(&self.policy).map_err(OperationError::MalformedPolicy)?;
         if !self.bypasses_lockout_check {
-            let next_time = Access::new(ACTION, &entry);
-            let is_allowed = broker.would_allow(&policy, &next_time, invocation);
+            let next_time = Access { particulars, ..Access::new(ACTION, &entry) };
+            let is_allowed = broker.would_allow(&policy, &next_time, invocation).await?;
             is_allowed.then_some(()).ok_or(OperationError::PolicyLocksOut)?;
         }
         broker.store().set_policy(entry.key.id, &policy).await?;

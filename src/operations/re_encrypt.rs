@@ -11,7 +11,7 @@ use super::received_ciphertext::{LocatedCiphertext, ReceivedCiphertext};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::KeyIdentifier;
+use crate::policy::Particulars;
 
 /// A ciphertext opened under one key and sealed under another, or under a new context, inside the broker
 /// (KMS API reference, *ReEncrypt*). Two policies are asked: `kms:ReEncryptFrom` on the source key and `kms:ReEncryptTo`
@@ -84,13 +84,18 @@ impl Operation for ReEncrypt {
     ) -> Result<ReEncryptResponse, OperationError> {
         self.grant_tokens.require_valid(broker).await?;
         let LocatedCiphertext { named_as: source_name, entry: source, ciphertext } =
-            self.source.locate(Self::NAME, broker, invocation.now, event).await?;
-        let destination_name = KeyIdentifier::parse(&self.destination_key_id, broker.realm())?;
+            self.source.locate(Self::NAME, broker, invocation, event).await?;
+        let destination_name = broker.identify(&self.destination_key_id, invocation)?;
         let destination = broker.usable_key(&destination_name, invocation.now, event).await?;
-        let scheme = self.destination.algorithm.require_of(&destination.key, Self::NAME)?;
+        let scheme = self.destination.scheme_of(&destination.key, Self::NAME)?;
 
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
+        let particulars = Particulars {
+            re_encrypts_on_same_key: Some(source.key.id == destination.key.id),
+            ..Particulars::default()
+        };
         let from = Access {
+            particulars,
             named_as: source_name.as_ref(),
             recipient: attested.as_ref(),
             encryption_context: &self.source.terms.context,
@@ -99,6 +104,7 @@ impl Operation for ReEncrypt {
         };
         let may_open = broker.authorize(&from, invocation, event).await?;
         let to = Access {
+            particulars,
             named_as: Some(&destination_name),
             recipient: attested.as_ref(),
             encryption_context: &self.destination.context,

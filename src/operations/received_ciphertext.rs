@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::Invocation;
 use super::broker::Broker;
 use super::encryption_terms::{Ciphertext, EncryptionTerms, TermNames};
 use super::error::OperationError;
@@ -7,7 +8,6 @@ use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;
 use crate::keys::{CiphertextBlob, EncryptionAlgorithm, KeyIdentifier, MAX_CIPHERTEXT_BLOB_LEN};
 use crate::store::KeyEntry;
-use crate::time::UnixTime;
 
 /// The ciphertext that Decrypt and ReEncrypt are to open, and what the request says about its key.
 pub(super) struct ReceivedCiphertext {
@@ -55,19 +55,19 @@ impl ReceivedCiphertext {
         &self,
         operation: &'static str,
         broker: &Broker,
-        now: UnixTime,
+        invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<LocatedCiphertext, OperationError> {
         let named_as = match &self.key_id {
-            Some(text) => Some(KeyIdentifier::parse(text, broker.realm())?),
+            Some(text) => Some(broker.identify(text, invocation)?),
             None => None,
         };
         let blob = match (&named_as, &self.bytes) {
             (None, Some(bytes)) => Some(CiphertextBlob::parse(bytes)?),
             _ => None,
         };
-        let entry = broker.key_of_ciphertext(named_as.as_ref(), blob.as_ref(), now, event).await?;
-        let scheme = self.terms.algorithm.require_of(&entry.key, operation)?;
+        let entry = broker.key_of_ciphertext(named_as.as_ref(), blob.as_ref(), invocation.now, event).await?;
+        let scheme = self.terms.scheme_of(&entry.key, operation)?;
         let ciphertext = self.bytes.as_deref().map(|bytes| Ciphertext::parse(scheme, bytes)).transpose()?;
         Ok(LocatedCiphertext { named_as, entry, ciphertext })
     }

@@ -12,7 +12,6 @@ use super::members::{MemberError, Members};
 use super::revoke_grant::{end_grant, grant_on};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
-use crate::keys::KeyIdentifier;
 use crate::policy::Grant;
 use crate::store::KeyEntry;
 
@@ -62,10 +61,10 @@ impl Operation for RetireGrant {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
-        let (entry, grant) = self.find(broker, event).await?;
+        let (entry, grant) = self.find(broker, invocation, event).await?;
         event.explain("grant", grant.id.to_string());
         let access = Access::new("kms:RetireGrant", &entry);
-        let retired_as = broker.authorize_retirement(&grant, &access, invocation, event)?;
+        let retired_as = broker.authorize_retirement(&grant, &access, invocation, event).await?;
         event.explain("retiredAs", retired_as.name());
         end_grant(&grant, self.dry_run, broker, event).await
     }
@@ -75,12 +74,13 @@ impl RetireGrant {
     async fn find(
         &self,
         broker: &Broker,
+        invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<(Arc<KeyEntry>, Arc<Grant>), OperationError> {
         match &self.named_as {
             NamedAs::Id { key, grant_id } => {
                 let id = grant_id.parse()?;
-                let (_, entry) = key.find(broker, event).await?;
+                let entry = key.find(broker, invocation, event).await?;
                 let grant = grant_on(&entry, &id, broker).await?;
                 Ok((entry, grant))
             }
@@ -89,7 +89,7 @@ impl RetireGrant {
                 let id = token.open(broker.root_key(), member).await?;
                 let grant = broker.store().find_grant(&id).await?;
                 let grant = grant.ok_or_else(|| OperationError::InvalidGrantToken { member: member() })?;
-                let key = KeyIdentifier::parse(&grant.resource, broker.realm())?;
+                let key = broker.identify(&grant.resource, invocation)?;
                 Ok((broker.key(&key, event).await?, grant))
             }
         }

@@ -10,6 +10,7 @@ use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{KeyState, KeyStateError};
+use crate::policy::Particulars;
 
 /// `PendingWindowInDays` unless the request says otherwise (KMS API reference, *ScheduleKeyDeletion*).
 const DEFAULT_WINDOW_DAYS: i64 = 30;
@@ -54,7 +55,13 @@ impl Operation for ScheduleKeyDeletion {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<ScheduleKeyDeletionResponse, OperationError> {
-        let key = &self.key.authorized("kms:ScheduleKeyDeletion", broker, invocation, event).await?.key;
+        let particulars =
+            Particulars { pending_window_days: Some(self.window_days), ..Particulars::default() };
+        let entry = self
+            .key
+            .authorized_with("kms:ScheduleKeyDeletion", particulars, broker, invocation, event)
+            .await?;
+        let key = &entry.key;
         let deletion_at = invocation.now.saturating_add(DAY * self.window_days);
         if !broker.store().schedule_deletion(key.id, deletion_at).await? {
             return Err(KeyStateError::PendingDeletion(key.arn.clone()).into());

@@ -13,7 +13,7 @@ use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::{KeyPairKind, SignatureScheme, SignedMessage};
-use crate::keys::{self, Key, KeyIdentifier, KeySpec, SigningAlgorithm, SigningKey};
+use crate::keys::{self, Key, KeySpec, SigningAlgorithm, SigningKey};
 use crate::policy::{Algorithms, Permit};
 use crate::store::KeyEntry;
 
@@ -132,7 +132,7 @@ impl SigningRequest {
         event: &mut AuditEvent,
     ) -> Result<Authorized, OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = KeyIdentifier::parse(&self.key_id, broker.realm())?;
+        let identifier = broker.identify(&self.key_id, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let scheme = self.scheme(&entry.key, operation)?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;

@@ -4,7 +4,7 @@ use super::alias;
 use super::audit_parameters::AuditParameters;
 use super::broker::Broker;
 use super::error::OperationError;
-use super::managed_key::{ManagedKey, NoMembers, authorize_entry};
+use super::managed_key::{ManagedKey, NoMembers};
 use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
@@ -41,11 +41,12 @@ impl Operation for UpdateAlias {
         event: &mut AuditEvent,
     ) -> Result<NoMembers, OperationError> {
         const ACTION: &str = "kms:UpdateAlias";
-        let (name, current) = alias::find(&self.alias_name, broker, event).await?;
-        authorize_entry(ACTION, &current, broker, invocation, event).await?;
-        let target = self.target.authorized(ACTION, broker, invocation, event).await?;
+        let (name, current) = alias::find(&self.alias_name, broker, invocation, event).await?;
+        alias::authorize(ACTION, &name, &current, broker, invocation, event).await?;
+        let target = self.target.find(broker, invocation, event).await?;
+        alias::authorize(ACTION, &name, &target, broker, invocation, event).await?;
         target.key.require_not_pending_deletion()?;
-        broker.store().update_alias(&name, current.key.id, target.key.id).await?;
+        broker.store().update_alias(&name, current.key.id, target.key.id, invocation.now).await?;
         Ok(NoMembers {})
     }
 }

@@ -1,5 +1,6 @@
 //! The `Action` and `NotAction` elements.
 
+use super::document::Grammar;
 use super::error::{PolicyError, Problem};
 use super::json::{ErrorAt, PolicyValue};
 use super::pattern::Pattern;
@@ -92,26 +93,46 @@ pub(super) struct ActionElement {
     pub(super) negated: bool,
     pub(super) any_of: Box<[Box<str>]>,
     set: u64,
+    is_about_kms_alone: bool,
 }
 
 impl ActionElement {
-    /// Reads `*`, `kms:NAME` and wildcard forms of it, one or an array. Case does not count.
-    pub(super) fn parse(json: &Json, path: &Path<'_>, negated: bool) -> Result<Self, PolicyError> {
+    /// Reads `*`, `kms:NAME` and wildcard forms of it, one or an array, and in an identity policy the actions of other
+    /// services as well. Case does not count.
+    pub(super) fn parse(
+        json: &Json,
+        path: &Path<'_>,
+        negated: bool,
+        grammar: Grammar,
+    ) -> Result<Self, PolicyError> {
         let mut any_of = Vec::new();
         let mut set = 0;
+        let mut is_about_kms_alone = !negated;
         json.each_string(path, |text, path| {
             let matched = matching(text);
-            if matched == 0 {
+            let is_of_another_service = grammar == Grammar::IdentityPolicy && names_another_service(text);
+            if matched == 0 && !is_of_another_service {
                 return Err(path.error(Problem::UnknownAction { actual: shorten(text) }));
             }
             set |= matched;
+            is_about_kms_alone &= strip_service(text).is_some();
             any_of.push(text.into());
             Ok(())
         })?;
         if negated && set == every_action() {
             return Err(path.error(Problem::NeverApplies));
         }
-        Ok(Self { negated, any_of: any_of.into(), set })
+        Ok(Self { negated, any_of: any_of.into(), set, is_about_kms_alone })
+    }
+
+    /// Whether it can be about no action of KMS.
+    pub(super) fn is_about_other_services(&self) -> bool {
+        !self.negated && self.set == 0
+    }
+
+    /// Whether it can be about no other service.
+    pub(super) fn is_about_kms_alone(&self) -> bool {
+        self.is_about_kms_alone
     }
 
     pub(super) fn matches(&self, action: Action) -> bool {
@@ -141,9 +162,32 @@ fn strip_service(text: &str) -> Option<&str> {
     service.eq_ignore_ascii_case(SERVICE_PREFIX).then_some(name)
 }
 
+/// Whether the text is an action of a service that is not KMS, `s3:GetObject` or `s3:*`. IAM takes no wildcard in the
+/// service's prefix.
+fn names_another_service(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(service, name)| {
+        !service.is_empty()
+            && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !service.eq_ignore_ascii_case("kms")
+            && !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*?_-".contains(&byte))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ACTIONS, Action, every_action, matching};
+    use super::{ACTIONS, Action, every_action, matching, names_another_service};
+
+    #[test]
+    fn actions_of_other_services_are_told_from_misspelt_ones() {
+        for other in ["s3:GetObject", "s3:*", "execute-api:Invoke", "S3:get?bject", "a4b:*"] {
+            assert!(names_another_service(other), "{other}");
+        }
+        for none in ["", "s3", "s3:", ":Get", "kms:Decyrpt", "KMS:x", "*:Decrypt", "s*:Get", "s3:Get Object"]
+        {
+            assert!(!names_another_service(none), "{none}");
+        }
+    }
 
     #[test]
     fn patterns_resolve_to_the_actions_they_match() {

@@ -1,6 +1,5 @@
 //! Who asks.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::arn;
@@ -30,9 +29,20 @@ impl Caller {
         }
     }
 
-    /// The caller's account, twelve digits: the value of `kms:CallerAccount`.
+    /// The caller's account, twelve digits: the value of `kms:CallerAccount` and `aws:PrincipalAccount`.
     pub fn account(&self) -> Option<&str> {
         self.arn().map(PrincipalArn::account)
+    }
+
+    /// The value of `aws:PrincipalType` (IAM user guide, *Information available when the principal is …*).
+    pub(super) fn principal_type(&self) -> &'static str {
+        match self.arn().map(|arn| &arn.kind) {
+            None => "Anonymous",
+            Some(Kind::Root) => "Account",
+            Some(Kind::User { .. }) => "User",
+            Some(Kind::Role { .. } | Kind::AssumedRole { .. }) => "AssumedRole",
+            Some(Kind::FederatedUser) => "FederatedUser",
+        }
     }
 }
 
@@ -68,10 +78,42 @@ pub struct PrincipalArn {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Root,
-    User,
-    Role { name: Box<str> },
-    AssumedRole { role_name: Box<str>, role_arn: Box<str> },
+    User { name: Box<str>, holder: PolicyHolder },
+    Role { name: Box<str>, holder: PolicyHolder },
+    AssumedRole { role_name: Box<str>, role: PolicyHolder },
     FederatedUser,
+}
+
+/// Whom identity policies are attached to: a user by its ARN, or a role by its ARN without the path, since the ARN of a
+/// role's session does not tell it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyHolder(Box<str>);
+
+impl PolicyHolder {
+    /// Reads the ARN of a user or a role.
+    ///
+    /// # Errors
+    /// When it is none, or the ARN of somebody who has no policies of his own.
+    pub fn parse(text: &str) -> Result<Self, InvalidPrincipalArn> {
+        match PrincipalArn::parse(text)?.kind {
+            Kind::User { holder, .. } | Kind::Role { holder, .. } => Ok(holder),
+            Kind::Root | Kind::AssumedRole { .. } | Kind::FederatedUser => Err(InvalidPrincipalArn {
+                expected: "the ARN of a user or a role, to which policies can be attached",
+                actual: text.to_owned(),
+            }),
+        }
+    }
+
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl PrincipalArn {
@@ -97,17 +139,18 @@ impl PrincipalArn {
         }
         let kind = match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Kind::Root,
-            ("iam", Some(("user", path_and_name))) if last_name(path_and_name).is_some() => Kind::User,
+            ("iam", Some(("user", path_and_name))) if let Some(name) = last_name(path_and_name) => {
+                Kind::User { name: name.into(), holder: PolicyHolder(text.into()) }
+            }
             ("iam", Some(("role", path_and_name))) if let Some(name) = last_name(path_and_name) => {
-                Kind::Role { name: name.into() }
+                Kind::Role { name: name.into(), holder: role(partition, account, name) }
             }
             ("sts", Some(("assumed-role", role_and_session)))
-                if let Some((role, session)) = role_and_session.split_once('/')
-                    && is_name(role)
+                if let Some((name, session)) = role_and_session.split_once('/')
+                    && is_name(name)
                     && is_name(session) =>
             {
-                let role_arn = format!("arn:{partition}:iam::{account}:role/{role}");
-                Kind::AssumedRole { role_name: role.into(), role_arn: role_arn.into() }
+                Kind::AssumedRole { role_name: name.into(), role: role(partition, account, name) }
             }
             ("sts", Some(("federated-user", name))) if is_name(name) => Kind::FederatedUser,
             _ => {
@@ -138,9 +181,32 @@ impl PrincipalArn {
     /// does not tell the role's path, so the role's ARN comes without one.
     pub fn principal_arn(&self) -> &str {
         match &self.kind {
-            Kind::AssumedRole { role_arn, .. } => role_arn,
-            Kind::Root | Kind::User | Kind::Role { .. } | Kind::FederatedUser => &self.text,
+            Kind::AssumedRole { role, .. } => role.as_str(),
+            Kind::Root | Kind::User { .. } | Kind::Role { .. } | Kind::FederatedUser => &self.text,
         }
+    }
+
+    /// The value of `aws:username`: a user's name without the path; nobody else has one.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::User { name, .. } => Some(name),
+            Kind::Root | Kind::Role { .. } | Kind::AssumedRole { .. } | Kind::FederatedUser => None,
+        }
+    }
+
+    /// Whose identity policies count: a user's own, and for a session of a role those of the role. An account's root
+    /// and federated users have none.
+    pub fn policy_holder(&self) -> Option<&PolicyHolder> {
+        match &self.kind {
+            Kind::User { holder, .. } | Kind::Role { holder, .. } => Some(holder),
+            Kind::AssumedRole { role, .. } => Some(role),
+            Kind::Root | Kind::FederatedUser => None,
+        }
+    }
+
+    /// Whether `root` is the root of this principal's account.
+    pub(super) fn is_in_account_of(&self, root: &Self) -> bool {
+        root.is_account_root() && self.account == root.account && self.partition == root.partition
     }
 
     /// Whether what is given to this principal is given to `caller`: to itself, and to the sessions of a role.
@@ -149,21 +215,17 @@ impl PrincipalArn {
     }
 
     /// The ARN without a role's path, by which a role and its sessions find what is given to the role.
-    pub fn without_role_path(&self) -> Cow<'_, str> {
+    pub fn without_role_path(&self) -> &str {
         match &self.kind {
-            Kind::Role { name } => {
-                Cow::Owned(format!("arn:{}:iam::{}:role/{name}", self.partition, self.account))
-            }
-            Kind::Root | Kind::User | Kind::AssumedRole { .. } | Kind::FederatedUser => {
-                Cow::Borrowed(&self.text)
-            }
+            Kind::Role { holder, .. } => holder.as_str(),
+            Kind::Root | Kind::User { .. } | Kind::AssumedRole { .. } | Kind::FederatedUser => &self.text,
         }
     }
 
     /// Whether this is a session of `role`. Paths do not count: a role's name is unique in its account whatever its
     /// path (IAM User Guide, "IAM identifiers"), and the session's ARN has none.
     pub(super) fn is_session_of(&self, role: &Self) -> bool {
-        matches!((&self.kind, &role.kind), (Kind::AssumedRole { role_name, .. }, Kind::Role { name }) if role_name == name)
+        matches!((&self.kind, &role.kind), (Kind::AssumedRole { role_name, .. }, Kind::Role { name, .. }) if role_name == name)
             && self.account == role.account
             && self.partition == role.partition
     }
@@ -185,13 +247,21 @@ pub struct InvalidPrincipalArn {
     pub actual: String,
 }
 
+fn role(partition: &str, account: &str, name: &str) -> PolicyHolder {
+    PolicyHolder(format!("arn:{partition}:iam::{account}:role/{name}").into())
+}
+
+/// Every value of `aws:PrincipalType` here.
+pub(super) const PRINCIPAL_TYPES: [&str; 5] =
+    ["Anonymous", "Account", "User", "AssumedRole", "FederatedUser"];
+
 /// Whether the text is an account: twelve digits.
 pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A user, role or session name: letters, digits and `_+=,.@-` (IAM quotas, "IAM name requirements").
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
@@ -202,7 +272,7 @@ fn last_name(path_and_name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, InvalidPrincipalArn, PrincipalArn};
+    use super::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
 
     #[test]
     fn a_session_stands_for_its_role() {
@@ -224,6 +294,22 @@ mod tests {
             // What covers a session is found by the ARN that the session knows of its role.
             assert_eq!(role.without_role_path() == session.principal_arn(), expected, "{role}");
         }
+    }
+
+    #[test]
+    fn a_session_has_the_policies_of_its_role_whatever_the_path() {
+        let holder = |arn| PrincipalArn::parse(arn).unwrap().policy_holder().map(ToString::to_string);
+        let role = Some("arn:aws:iam::111122223333:role/worker".to_owned());
+        assert_eq!(holder("arn:aws:sts::111122223333:assumed-role/worker/i-0abc"), role);
+        assert_eq!(holder("arn:aws:iam::111122223333:role/team/worker"), role);
+        let user = "arn:aws:iam::111122223333:user/team/alice";
+        assert_eq!(holder(user).as_deref(), Some(user));
+        assert_eq!(PolicyHolder::parse(user).unwrap().as_str(), user);
+        for nobody in ["arn:aws:iam::111122223333:root", "arn:aws:sts::111122223333:federated-user/alice"] {
+            assert_eq!(holder(nobody), None, "{nobody}");
+            assert!(PolicyHolder::parse(nobody).is_err(), "{nobody}");
+        }
+        assert!(PolicyHolder::parse("arn:aws:sts::111122223333:assumed-role/worker/i-0abc").is_err());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The `Condition` element: every operator with every key must hold.
 
 use super::condition_key::ConditionKey;
+use super::document::Version;
 use super::error::{PolicyError, Problem};
-use super::evaluate::{ContextValues, EvaluationError, PolicyRequest};
+use super::evaluate::{ContextValue, ContextValues, EvaluationError, PolicyRequest};
 use super::json::{ErrorAt, PolicyValue};
 use super::operand::Operand;
 use super::operator::{Comparison, Operator, SetQualifier};
+use super::statement::Effect;
 use crate::json::{Json, Path};
 use crate::text::shorten;
 
@@ -22,7 +24,7 @@ impl Condition {
     pub(super) fn parse_all(
         json: &Json,
         path: &Path<'_>,
-        check_text: impl Fn(&str, &Path<'_>) -> Result<(), PolicyError>,
+        version: Version,
     ) -> Result<Vec<Self>, PolicyError> {
         let mut conditions = Vec::new();
         for (name, keys) in json.non_empty_object(path)? {
@@ -32,7 +34,7 @@ impl Condition {
             let first_of_operator = conditions.len();
             for (name, values) in keys.non_empty_object(&path)? {
                 let path = path.field(name);
-                let condition = Self::parse(operator, name, values, &path, &check_text)?;
+                let condition = Self::parse(operator, name, values, &path, version)?;
                 if conditions
                     .iter()
                     .skip(first_of_operator)
@@ -52,7 +54,7 @@ impl Condition {
         name: &str,
         values: &Json,
         path: &Path<'_>,
-        check_text: impl Fn(&str, &Path<'_>) -> Result<(), PolicyError>,
+        version: Version,
     ) -> Result<Self, PolicyError> {
         let Operator { set, comparison, if_exists: _ } = operator;
         let key = ConditionKey::parse(name)
@@ -70,8 +72,13 @@ impl Condition {
         let takes_booleans = matches!(comparison, Comparison::Bool | Comparison::Null);
         let mut any_of = Vec::new();
         values.each(path, |value, path| {
+            let number;
             let text = match value {
                 Json::String(text) => text,
+                Json::Integer(value) if comparison.is_numeric() => {
+                    number = value.to_string();
+                    &number
+                }
                 Json::Bool(true) if takes_booleans => "true",
                 Json::Bool(false) if takes_booleans => "false",
                 _ if takes_booleans => {
@@ -79,36 +86,76 @@ impl Condition {
                 }
                 _ => return Err(value.wrong_type(path, "a string or an array of strings")),
             };
-            check_text(text, path)?;
-            any_of.push(Operand::parse(comparison, &key, text).map_err(|problem| path.error(problem))?);
+            let operand = match version.template(text, path)? {
+                Some(template) => Operand::parse_template(comparison, text, template),
+                None => Operand::parse(comparison, &key, text),
+            };
+            any_of.push(operand.map_err(|problem| path.error(problem))?);
             Ok(())
         })?;
         Ok(Self { operator, key, any_of: any_of.into() })
     }
 
     /// Whether the condition holds.
-    pub(super) fn holds(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
+    ///
+    /// A value with a variable that has none matches nothing. Under a negated operator that would be true for everyone,
+    /// and in a statement that allows it is false instead.
+    pub(super) fn holds(&self, request: &PolicyRequest<'_>, effect: Effect) -> Result<bool, EvaluationError> {
         let values = request.values(&self.key)?;
         let Operator { set, comparison, if_exists: _ } = self.operator;
         if comparison == Comparison::Null {
             let absent = matches!(values, ContextValues::Absent);
             return Ok(self.any_of.contains(&Operand::Absence(absent)));
         }
-        // Several values match when one does; a negated comparison asks that none does.
-        let satisfied =
-            |value: &_| self.any_of.iter().any(|operand| operand.matches(value)) != comparison.is_negated();
+        if comparison.is_negated() && effect == Effect::Allow && !self.has_every_value(request)? {
+            return Ok(false);
+        }
         match (values, set) {
             (ContextValues::Absent, _) => Ok(self.operator.result_when_absent()),
-            (ContextValues::One(value), _) => Ok(satisfied(&value)),
+            (ContextValues::One(value), _) => self.is_satisfied_by(&value, request),
             (ContextValues::Many(values), Some(SetQualifier::ForAllValues)) => {
-                Ok(values.iter().all(satisfied))
+                for value in &values {
+                    if !self.is_satisfied_by(value, request)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
             }
             (ContextValues::Many(values), Some(SetQualifier::ForAnyValue)) => {
-                Ok(values.iter().any(satisfied))
+                for value in &values {
+                    if self.is_satisfied_by(value, request)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
             (ContextValues::Many(_), None) => {
                 Err(EvaluationError::SeveralValues { key: self.key.to_string() })
             }
         }
+    }
+
+    /// Several operands match when one does; a negated comparison asks that none does.
+    fn is_satisfied_by(
+        &self,
+        value: &ContextValue<'_>,
+        request: &PolicyRequest<'_>,
+    ) -> Result<bool, EvaluationError> {
+        for operand in &self.any_of {
+            if operand.matches(value, request)? == Some(true) {
+                return Ok(!self.operator.comparison.is_negated());
+            }
+        }
+        Ok(self.operator.comparison.is_negated())
+    }
+
+    /// Whether every variable in the operands has a value.
+    fn has_every_value(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
+        for operand in &self.any_of {
+            if !operand.has_value(request)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

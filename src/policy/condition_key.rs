@@ -9,12 +9,15 @@ pub const MAX_PCR_INDEX: u8 = 31;
 
 const PCR_PREFIX: &str = "kms:RecipientAttestation:PCR";
 const ENCRYPTION_CONTEXT_PREFIX: &str = "kms:EncryptionContext:";
+const RESOURCE_TAG_PREFIX: &str = "aws:ResourceTag/";
+const REQUEST_TAG_PREFIX: &str = "aws:RequestTag/";
+const PRINCIPAL_TAG_PREFIX: &str = "aws:PrincipalTag/";
 
 /// Hexadecimal digits of a SHA-384 digest.
 const SHA_384_DIGITS: usize = 96;
 
 /// The keys without a part of their own.
-const PLAIN_KEYS: [(&str, ConditionKey); 23] = [
+const PLAIN_KEYS: [(&str, ConditionKey); 44] = [
     ("kms:RecipientAttestation:ImageSha384", ConditionKey::RecipientAttestationImageSha384),
     ("kms:EncryptionContextKeys", ConditionKey::EncryptionContextKeys),
     ("kms:CallerAccount", ConditionKey::CallerAccount),
@@ -38,6 +41,57 @@ const PLAIN_KEYS: [(&str, ConditionKey); 23] = [
     ("aws:CurrentTime", ConditionKey::CurrentTime),
     ("aws:SourceIp", ConditionKey::SourceIp),
     ("aws:SecureTransport", ConditionKey::SecureTransport),
+    ("kms:CustomerMasterKeySpec", ConditionKey::CustomerMasterKeySpec),
+    ("kms:CustomerMasterKeyUsage", ConditionKey::CustomerMasterKeyUsage),
+    ("kms:MultiRegion", ConditionKey::MultiRegion),
+    ("kms:BypassPolicyLockoutSafetyCheck", ConditionKey::BypassPolicyLockoutSafetyCheck),
+    ("kms:RotationPeriodInDays", ConditionKey::RotationPeriodInDays),
+    ("kms:ScheduleKeyDeletionPendingWindowInDays", ConditionKey::ScheduleKeyDeletionPendingWindowInDays),
+    ("kms:ReEncryptOnSameKey", ConditionKey::ReEncryptOnSameKey),
+    ("kms:ExpirationModel", ConditionKey::ExpirationModel),
+    ("kms:ValidTo", ConditionKey::ValidTo),
+    ("kms:WrappingAlgorithm", ConditionKey::WrappingAlgorithm),
+    ("kms:WrappingKeySpec", ConditionKey::WrappingKeySpec),
+    ("aws:TagKeys", ConditionKey::TagKeys),
+    ("aws:PrincipalAccount", ConditionKey::PrincipalAccount),
+    ("aws:PrincipalType", ConditionKey::PrincipalType),
+    ("aws:PrincipalIsAWSService", ConditionKey::PrincipalIsAwsService),
+    ("aws:ViaAWSService", ConditionKey::ViaAwsService),
+    ("aws:username", ConditionKey::Username),
+    ("aws:EpochTime", ConditionKey::EpochTime),
+    ("aws:UserAgent", ConditionKey::UserAgent),
+    ("aws:RequestedRegion", ConditionKey::RequestedRegion),
+    ("aws:ResourceAccount", ConditionKey::ResourceAccount),
+];
+
+/// Keys that AWS has and that no request here has a value for: no request comes through a service of AWS, a VPC
+/// endpoint or an organization, and no key is in several Regions.
+const NEVER_PRESENT: [NeverPresent; 25] = [
+    NeverPresent::one("kms:ViaService", ValueType::String),
+    NeverPresent::one("kms:MultiRegionKeyType", ValueType::String),
+    NeverPresent::one("kms:PrimaryRegion", ValueType::String),
+    NeverPresent::one("kms:ReplicaRegion", ValueType::String),
+    NeverPresent::several("aws:CalledVia"),
+    NeverPresent::one("aws:CalledViaFirst", ValueType::String),
+    NeverPresent::one("aws:CalledViaLast", ValueType::String),
+    NeverPresent::one("aws:SourceVpc", ValueType::String),
+    NeverPresent::one("aws:SourceVpce", ValueType::String),
+    NeverPresent::one("aws:SourceVpcArn", ValueType::Arn),
+    NeverPresent::one("aws:VpcSourceIp", ValueType::IpAddress),
+    NeverPresent::one("aws:MultiFactorAuthPresent", ValueType::Bool),
+    NeverPresent::one("aws:MultiFactorAuthAge", ValueType::Numeric),
+    NeverPresent::one("aws:PrincipalOrgID", ValueType::String),
+    NeverPresent::several("aws:PrincipalOrgPaths"),
+    NeverPresent::one("aws:PrincipalServiceName", ValueType::String),
+    NeverPresent::several("aws:PrincipalServiceNamesList"),
+    NeverPresent::one("aws:ResourceOrgID", ValueType::String),
+    NeverPresent::several("aws:ResourceOrgPaths"),
+    NeverPresent::one("aws:SourceArn", ValueType::Arn),
+    NeverPresent::one("aws:SourceAccount", ValueType::String),
+    NeverPresent::one("aws:SourceOrgID", ValueType::String),
+    NeverPresent::several("aws:SourceOrgPaths"),
+    NeverPresent::one("aws:SourceIdentity", ValueType::String),
+    NeverPresent::one("aws:FederatedProvider", ValueType::String),
 ];
 
 /// A condition key. Its name is read in any case and shown as AWS writes it.
@@ -93,10 +147,78 @@ pub enum ConditionKey {
     SourceIp,
     /// `aws:SecureTransport`: whether the request came over TLS.
     SecureTransport,
+    /// `kms:CustomerMasterKeySpec`: the older name of `kms:KeySpec`.
+    CustomerMasterKeySpec,
+    /// `kms:CustomerMasterKeyUsage`: the older name of `kms:KeyUsage`.
+    CustomerMasterKeyUsage,
+    /// `kms:MultiRegion`: whether the key is, or is to be, in several Regions: never.
+    MultiRegion,
+    /// `kms:BypassPolicyLockoutSafetyCheck`: that parameter of CreateKey and PutKeyPolicy.
+    BypassPolicyLockoutSafetyCheck,
+    /// `kms:RotationPeriodInDays`: that parameter of EnableKeyRotation.
+    RotationPeriodInDays,
+    /// `kms:ScheduleKeyDeletionPendingWindowInDays`: `PendingWindowInDays` of ScheduleKeyDeletion.
+    ScheduleKeyDeletionPendingWindowInDays,
+    /// `kms:ReEncryptOnSameKey`: whether ReEncrypt has one key for both.
+    ReEncryptOnSameKey,
+    /// `kms:ExpirationModel`: that parameter of ImportKeyMaterial.
+    ExpirationModel,
+    /// `kms:ValidTo`: that parameter of ImportKeyMaterial.
+    ValidTo,
+    /// `kms:WrappingAlgorithm`: that parameter of GetParametersForImport.
+    WrappingAlgorithm,
+    /// `kms:WrappingKeySpec`: that parameter of GetParametersForImport.
+    WrappingKeySpec,
+    /// `aws:ResourceTag/<key>`: the value of that tag of the key. The tag's key is case-sensitive.
+    ResourceTag(Box<str>),
+    /// `aws:RequestTag/<key>`: the value of that tag in the request. The tag's key is case-sensitive.
+    RequestTag(Box<str>),
+    /// `aws:PrincipalTag/<key>`: the value of that tag of the caller, which has none.
+    PrincipalTag(Box<str>),
+    /// `aws:TagKeys`: the keys of the tags in the request; several values.
+    TagKeys,
+    /// `aws:PrincipalAccount`: the caller's account, twelve digits.
+    PrincipalAccount,
+    /// `aws:PrincipalType`: what the caller is, such as `AssumedRole`.
+    PrincipalType,
+    /// `aws:PrincipalIsAWSService`: whether a service of AWS asks: never.
+    PrincipalIsAwsService,
+    /// `aws:ViaAWSService`: whether the request was forwarded by a service of AWS: never.
+    ViaAwsService,
+    /// `aws:username`: a user's name; absent of everybody else.
+    Username,
+    /// `aws:EpochTime`: the time of the request, in seconds since 1970.
+    EpochTime,
+    /// `aws:UserAgent`: the header of that name, cut to 256 bytes; whoever sends the request chooses it.
+    UserAgent,
+    /// `aws:RequestedRegion`: the broker's region.
+    RequestedRegion,
+    /// `aws:ResourceAccount`: the account of the key, twelve digits.
+    ResourceAccount,
+    /// A key that no request here has a value for.
+    NeverPresent(NeverPresent),
+}
+
+/// A condition key that no request here has a value for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NeverPresent {
+    name: &'static str,
+    value_type: ValueType,
+    is_multivalued: bool,
+}
+
+impl NeverPresent {
+    const fn one(name: &'static str, value_type: ValueType) -> Self {
+        Self { name, value_type, is_multivalued: false }
+    }
+
+    const fn several(name: &'static str) -> Self {
+        Self { name, value_type: ValueType::String, is_multivalued: true }
+    }
 }
 
 /// The type of a condition key's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueType {
     /// Text.
     String,
@@ -104,6 +226,8 @@ pub enum ValueType {
     Arn,
     /// True or false.
     Bool,
+    /// A whole number.
+    Numeric,
     /// A moment.
     Date,
     /// An IP address.
@@ -117,6 +241,7 @@ impl ValueType {
             Self::String => "a string",
             Self::Arn => "an ARN",
             Self::Bool => "a boolean",
+            Self::Numeric => "a number",
             Self::Date => "a date",
             Self::IpAddress => "an IP address",
         }
@@ -129,6 +254,18 @@ impl ConditionKey {
         if let Some(context_key) = strip_prefix_any_case(name, ENCRYPTION_CONTEXT_PREFIX) {
             return (!context_key.is_empty()).then(|| Self::EncryptionContext(context_key.into()));
         }
+        for (prefix, with_tag) in [
+            (RESOURCE_TAG_PREFIX, Self::ResourceTag as fn(Box<str>) -> Self),
+            (REQUEST_TAG_PREFIX, Self::RequestTag),
+            (PRINCIPAL_TAG_PREFIX, Self::PrincipalTag),
+        ] {
+            if let Some(tag) = strip_prefix_any_case(name, prefix) {
+                return (!tag.is_empty()).then(|| with_tag(tag.into()));
+            }
+        }
+        if let Some(never) = NEVER_PRESENT.iter().find(|never| never.name.eq_ignore_ascii_case(name)) {
+            return Some(Self::NeverPresent(*never));
+        }
         if let Some(digits) = strip_prefix_any_case(name, PCR_PREFIX) {
             return parse_pcr_index(digits).map(Self::RecipientAttestationPcr);
         }
@@ -139,9 +276,19 @@ impl ConditionKey {
     pub const fn value_type(&self) -> ValueType {
         match self {
             Self::PrincipalArn => ValueType::Arn,
-            Self::CurrentTime => ValueType::Date,
+            Self::CurrentTime | Self::ValidTo => ValueType::Date,
             Self::SourceIp => ValueType::IpAddress,
-            Self::SecureTransport | Self::GrantIsForAwsResource => ValueType::Bool,
+            Self::SecureTransport
+            | Self::MultiRegion
+            | Self::BypassPolicyLockoutSafetyCheck
+            | Self::ReEncryptOnSameKey
+            | Self::PrincipalIsAwsService
+            | Self::ViaAwsService
+            | Self::GrantIsForAwsResource => ValueType::Bool,
+            Self::RotationPeriodInDays | Self::ScheduleKeyDeletionPendingWindowInDays | Self::EpochTime => {
+                ValueType::Numeric
+            }
+            Self::NeverPresent(never) => never.value_type,
             Self::RecipientAttestationImageSha384
             | Self::RecipientAttestationPcr(_)
             | Self::EncryptionContext(_)
@@ -161,13 +308,34 @@ impl ConditionKey {
             | Self::SigningAlgorithm
             | Self::MessageType
             | Self::MacAlgorithm
-            | Self::KeyAgreementAlgorithm => ValueType::String,
+            | Self::KeyAgreementAlgorithm
+            | Self::CustomerMasterKeySpec
+            | Self::CustomerMasterKeyUsage
+            | Self::ExpirationModel
+            | Self::WrappingAlgorithm
+            | Self::WrappingKeySpec
+            | Self::ResourceTag(_)
+            | Self::RequestTag(_)
+            | Self::PrincipalTag(_)
+            | Self::TagKeys
+            | Self::PrincipalAccount
+            | Self::PrincipalType
+            | Self::Username
+            | Self::UserAgent
+            | Self::RequestedRegion
+            | Self::ResourceAccount => ValueType::String,
         }
     }
 
     /// Whether a request may hold several values, so that operators need `ForAllValues:` or `ForAnyValue:`.
     pub const fn is_multivalued(&self) -> bool {
-        matches!(self, Self::EncryptionContextKeys | Self::ResourceAliases | Self::GrantOperations)
+        match self {
+            Self::EncryptionContextKeys | Self::ResourceAliases | Self::TagKeys | Self::GrantOperations => {
+                true
+            }
+            Self::NeverPresent(never) => never.is_multivalued,
+            _ => false,
+        }
     }
 
     /// For an operator that compares whole strings: the form that a value must have to equal anything that this key
@@ -181,9 +349,11 @@ impl ConditionKey {
             Self::RecipientAttestationPcr(_) => {
                 digest_form_missed_by(value, &[64, SHA_384_DIGITS, 128], ignores_case)
             }
-            Self::CallerAccount => {
+            Self::CallerAccount | Self::PrincipalAccount | Self::ResourceAccount => {
                 (!super::caller::is_account(value)).then_some("an account of twelve digits")
             }
+            Self::PrincipalType => (!is_one_of(super::caller::PRINCIPAL_TYPES, value, ignores_case))
+                .then_some("Account, User, AssumedRole, FederatedUser or Anonymous"),
             Self::RequestAlias | Self::ResourceAliases => {
                 let starts = if ignores_case {
                     strip_prefix_any_case(value, "alias/").is_some()
@@ -195,19 +365,16 @@ impl ConditionKey {
             Self::PrincipalArn | Self::GranteePrincipal | Self::RetiringPrincipal => {
                 super::arn::segments(value).is_none().then_some("the ARN of a principal")
             }
-            Self::GrantOperations => one_of_missed_by(
-                GrantOperation::ALL.iter().map(|operation| operation.name()),
-                value,
-                ignores_case,
-            )
-            .then_some("an operation that a grant can have"),
-            Self::GrantConstraintType => one_of_missed_by(
-                ["EncryptionContextEquals", "EncryptionContextSubset"].into_iter(),
-                value,
-                ignores_case,
-            )
-            .then_some("EncryptionContextEquals or EncryptionContextSubset"),
-            Self::CurrentTime => {
+            Self::GrantOperations => {
+                let names = GrantOperation::ALL.iter().map(|operation| operation.name());
+                (!is_one_of(names, value, ignores_case)).then_some("an operation that a grant can have")
+            }
+            Self::GrantConstraintType => {
+                let names = ["EncryptionContextEquals", "EncryptionContextSubset"];
+                (!is_one_of(names, value, ignores_case))
+                    .then_some("EncryptionContextEquals or EncryptionContextSubset")
+            }
+            Self::CurrentTime | Self::ValidTo => {
                 let canonical = crate::time::UnixTime::parse_rfc3339(value)
                     .is_ok_and(|time| crate::time::UnixTime::from_secs(time.as_secs()).to_string() == value);
                 (!canonical).then_some(
@@ -219,11 +386,18 @@ impl ConditionKey {
                     value.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().to_string() == value);
                 (!canonical).then_some("one IP address in its shortest form (or the operator IpAddress)")
             }
-            Self::SecureTransport | Self::GrantIsForAwsResource => {
-                let known = ["true", "false"]
-                    .into_iter()
-                    .any(|word| value == word || ignores_case && value.eq_ignore_ascii_case(word));
-                (!known).then_some("true or false")
+            Self::SecureTransport
+            | Self::MultiRegion
+            | Self::BypassPolicyLockoutSafetyCheck
+            | Self::ReEncryptOnSameKey
+            | Self::PrincipalIsAwsService
+            | Self::ViaAwsService
+            | Self::GrantIsForAwsResource => {
+                (!is_one_of(["true", "false"], value, ignores_case)).then_some("true or false")
+            }
+            Self::RotationPeriodInDays | Self::ScheduleKeyDeletionPendingWindowInDays | Self::EpochTime => {
+                let canonical = value.parse::<i64>().is_ok_and(|number| number.to_string() == value);
+                (!canonical).then_some("a whole number (or a Numeric operator)")
             }
             Self::EncryptionContext(_)
             | Self::EncryptionContextKeys
@@ -235,7 +409,20 @@ impl ConditionKey {
             | Self::SigningAlgorithm
             | Self::MessageType
             | Self::MacAlgorithm
-            | Self::KeyAgreementAlgorithm => None,
+            | Self::KeyAgreementAlgorithm
+            | Self::CustomerMasterKeySpec
+            | Self::CustomerMasterKeyUsage
+            | Self::ExpirationModel
+            | Self::WrappingAlgorithm
+            | Self::WrappingKeySpec
+            | Self::ResourceTag(_)
+            | Self::RequestTag(_)
+            | Self::PrincipalTag(_)
+            | Self::TagKeys
+            | Self::Username
+            | Self::UserAgent
+            | Self::RequestedRegion
+            | Self::NeverPresent(_) => None,
         }
     }
 }
@@ -245,6 +432,10 @@ impl fmt::Display for ConditionKey {
         match self {
             Self::RecipientAttestationPcr(index) => write!(f, "{PCR_PREFIX}{index}"),
             Self::EncryptionContext(key) => write!(f, "{ENCRYPTION_CONTEXT_PREFIX}{key}"),
+            Self::ResourceTag(key) => write!(f, "{RESOURCE_TAG_PREFIX}{key}"),
+            Self::RequestTag(key) => write!(f, "{REQUEST_TAG_PREFIX}{key}"),
+            Self::PrincipalTag(key) => write!(f, "{PRINCIPAL_TAG_PREFIX}{key}"),
+            Self::NeverPresent(never) => f.write_str(never.name),
             plain => {
                 PLAIN_KEYS.iter().find(|(_, key)| key == plain).map_or(Ok(()), |(name, _)| f.write_str(name))
             }
@@ -278,8 +469,8 @@ fn digest_form_missed_by(value: &str, lengths: &[usize], ignores_case: bool) -> 
     None
 }
 
-fn one_of_missed_by(mut names: impl Iterator<Item = &'static str>, value: &str, ignores_case: bool) -> bool {
-    !names.any(|name| value == name || ignores_case && value.eq_ignore_ascii_case(name))
+fn is_one_of(words: impl IntoIterator<Item = &'static str>, value: &str, ignores_case: bool) -> bool {
+    words.into_iter().any(|word| value == word || ignores_case && value.eq_ignore_ascii_case(word))
 }
 
 fn strip_prefix_any_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
@@ -289,7 +480,7 @@ fn strip_prefix_any_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConditionKey, PLAIN_KEYS};
+    use super::{ConditionKey, NEVER_PRESENT, PLAIN_KEYS};
 
     #[test]
     fn names_are_read_in_any_case_and_shown_in_one() {
@@ -298,6 +489,21 @@ mod tests {
                 assert_eq!(ConditionKey::parse(&written), Some(key.clone()));
             }
             assert_eq!(key.to_string(), name);
+        }
+        for never in NEVER_PRESENT {
+            let parsed = ConditionKey::parse(&never.name.to_lowercase());
+            assert_eq!(parsed, Some(ConditionKey::NeverPresent(never)));
+            assert_eq!(parsed.unwrap().to_string(), never.name);
+        }
+        for tag in ["aws:ResourceTag/Team", "aws:RequestTag/Team", "aws:PrincipalTag/Team"] {
+            assert_eq!(ConditionKey::parse(tag).unwrap().to_string(), tag);
+            let lower = tag.replace("Tag/", "tag/");
+            assert_eq!(
+                ConditionKey::parse(&lower),
+                ConditionKey::parse(tag),
+                "the tag's own key keeps its case"
+            );
+            assert_ne!(ConditionKey::parse(&tag.to_lowercase()), ConditionKey::parse(tag));
         }
         assert_eq!(
             ConditionKey::parse("KMS:encryptioncontext:AppName"),
@@ -324,6 +530,8 @@ mod tests {
             "kms:",
             "kms:EncryptionContext",
             "kms:EncryptionContext:",
+            "aws:ResourceTag/",
+            "aws:userid",
             "kms:RecipientAttestation:NitroTPMPCR7",
         ] {
             assert_eq!(ConditionKey::parse(bad), None, "{bad}");

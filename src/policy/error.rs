@@ -1,7 +1,7 @@
 //! Why a policy was refused.
 
 use super::caller::InvalidPrincipalArn;
-use super::document::MAX_POLICY_BYTES;
+use super::document::MAX_IDENTITY_POLICY_CHARACTERS;
 use super::pattern::MAX_PATTERN_BYTES;
 
 /// A policy that cannot be put, with the place and the reason.
@@ -17,11 +17,21 @@ pub struct PolicyError {
 /// What is wrong at one place of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The document is longer than the KMS quota.
-    #[error("expected a policy of at most {MAX_POLICY_BYTES} bytes, found {bytes}")]
+    /// The document is longer than the quota of its kind.
+    #[error("expected a policy of at most {limit} bytes, found {bytes}")]
     TooLarge {
         /// The document's length.
         bytes: usize,
+        /// The quota.
+        limit: usize,
+    },
+    /// An identity policy is longer than the IAM quota.
+    #[error(
+        "expected a policy of at most {MAX_IDENTITY_POLICY_CHARACTERS} characters that are no white space, found {characters}"
+    )]
+    TooManyCharacters {
+        /// The document's length.
+        characters: usize,
     },
     /// The document is not JSON.
     #[error("expected JSON: {problem}")]
@@ -115,6 +125,9 @@ pub enum Problem {
         "expected NotPrincipal only with \"Effect\": \"Deny\": with Allow it would grant to everyone else"
     )]
     NotPrincipalWithAllow,
+    /// A principal in an identity policy.
+    #[error("expected no principal: an identity policy speaks of whom it is attached to")]
+    PrincipalInIdentityPolicy,
     /// An action that matches none of KMS's.
     #[error("expected \"*\" or a kms: action, found {actual:?}, which matches no KMS action")]
     UnknownAction {
@@ -130,13 +143,13 @@ pub enum Problem {
         /// The pattern's length.
         bytes: usize,
     },
-    /// A policy variable, which this broker does not substitute.
-    #[error(
-        "expected no policy variable, found {actual:?}: ${{…}} is not supported under Version 2012-10-17"
-    )]
+    /// A policy variable that is none, or stands where there can be none.
+    #[error("expected a policy variable such as ${{aws:username}}, found {variable:?}: {problem}")]
     PolicyVariable {
-        /// The value with the variable.
-        actual: String,
+        /// What stands behind `${`.
+        variable: String,
+        /// Why it is none.
+        problem: &'static str,
     },
     /// A condition operator that is unknown or not supported.
     #[error("expected a supported condition operator, found {operator:?}")]

@@ -6,22 +6,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::action::Action;
-use super::caller::Caller;
+use super::caller::{Caller, PrincipalArn};
 use super::condition::Condition;
 use super::condition_key::{ConditionKey, ValueType};
-use super::document::{Effect, KeyPolicy, Statement};
+use super::document::{IdentityPolicy, KeyPolicy};
 use super::operator::Comparison;
+use super::principal::Reach;
+use super::statement::{Effect, Statement};
 use crate::text::shorten;
 use crate::time::UnixTime;
 
-/// One question to a key policy.
+/// One question to a policy.
 #[derive(Clone, Copy)]
 pub struct PolicyRequest<'r> {
     /// Who asks.
     pub caller: &'r Caller,
     /// For what, as `kms:Decrypt`.
     pub action: &'r str,
-    /// The key's ARN.
+    /// The ARN of the key or alias, or `*` for what is about none.
     pub resource: &'r str,
     /// Everything else that conditions may ask about.
     pub context: &'r dyn RequestContext,
@@ -29,7 +31,7 @@ pub struct PolicyRequest<'r> {
 
 /// The values of condition keys in one request.
 ///
-/// `aws:PrincipalArn` and `kms:CallerAccount` follow from the caller and are never asked for here.
+/// What follows from the caller, such as `aws:PrincipalArn`, and what no request here has are never asked for here.
 pub trait RequestContext {
     /// The values of `key`, of the key's [`ValueType`]: [`ContextValue::Text`] for strings, [`ContextValue::Time`]
     /// for dates and so on. A value of another type is an [`EvaluationError`], thus a denial.
@@ -66,6 +68,8 @@ pub enum ContextValue<'v> {
     Text(Cow<'v, str>),
     /// A boolean.
     Flag(bool),
+    /// A whole number.
+    Number(i64),
     /// A moment; conditions see whole seconds.
     Time(UnixTime),
     /// An IP address.
@@ -79,6 +83,7 @@ impl ContextValue<'_> {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Flag(true) => Cow::Borrowed("true"),
             Self::Flag(false) => Cow::Borrowed("false"),
+            Self::Number(number) => Cow::Owned(number.to_string()),
             Self::Time(time) => Cow::Owned(UnixTime::from_secs(time.as_secs()).to_string()),
             Self::Address(address) => Cow::Owned(address.to_canonical().to_string()),
         }
@@ -89,6 +94,7 @@ impl ContextValue<'_> {
             (self, value_type),
             (Self::Text(_), ValueType::String | ValueType::Arn)
                 | (Self::Flag(_), ValueType::Bool)
+                | (Self::Number(_), ValueType::Numeric)
                 | (Self::Time(_), ValueType::Date)
                 | (Self::Address(_), ValueType::IpAddress)
         )
@@ -102,6 +108,11 @@ pub enum Verdict {
     /// A statement allows and none denies.
     Allowed {
         /// The first statement that allows.
+        statement: StatementRef,
+    },
+    /// A statement allows the caller's account, none the caller, and none denies: of a key policy alone this is no yes.
+    LeftToIdentityPolicies {
+        /// The first statement that allows the account.
         statement: StatementRef,
     },
     /// A statement denies, whatever others allow.
@@ -199,45 +210,82 @@ impl KeyPolicy {
     /// Answers one request: an explicit deny first, then an allow, else a denial with the reasons. An error in any
     /// statement that is reached denies.
     pub fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
-        self.decide(request).unwrap_or_else(|error| Verdict::EvaluationFailed { error })
+        evaluate(&self.statements, request)
     }
+}
 
-    fn decide(&self, request: &PolicyRequest<'_>) -> Result<Verdict, EvaluationError> {
-        let action = Action::find(request.action)
-            .ok_or_else(|| EvaluationError::UnknownAction { action: shorten(request.action) })?;
-        let mut allowed_by = None;
-        for (index, statement) in self.statements.iter().enumerate() {
-            if statement.first_mismatch(request, action)?.is_none() {
-                let reference = StatementRef { index, sid: statement.sid.clone() };
-                match statement.effect {
-                    Effect::Deny => return Ok(Verdict::ExplicitlyDenied { statement: reference }),
-                    Effect::Allow => allowed_by = allowed_by.or(Some(reference)),
+impl IdentityPolicy {
+    /// As [`KeyPolicy::evaluate`], for a caller whom the policy is attached to.
+    pub fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
+        evaluate(&self.statements, request)
+    }
+}
+
+/// A policy's answer before its reasons are put in words.
+pub(super) enum Judgement {
+    Denied(StatementRef),
+    Allowed(StatementRef),
+    LeftToIdentityPolicies(StatementRef),
+    Silent,
+}
+
+fn evaluate(statements: &[Statement], request: &PolicyRequest<'_>) -> Verdict {
+    let verdict = || {
+        Ok(match judge(statements, request)? {
+            Judgement::Denied(statement) => Verdict::ExplicitlyDenied { statement },
+            Judgement::Allowed(statement) => Verdict::Allowed { statement },
+            Judgement::LeftToIdentityPolicies(statement) => Verdict::LeftToIdentityPolicies { statement },
+            Judgement::Silent => Verdict::NotAllowed { reasons: reasons(statements, request)? },
+        })
+    };
+    verdict().unwrap_or_else(|error| Verdict::EvaluationFailed { error })
+}
+
+pub(super) fn judge(
+    statements: &[Statement],
+    request: &PolicyRequest<'_>,
+) -> Result<Judgement, EvaluationError> {
+    let action = request.known_action()?;
+    let (mut allows_caller, mut allows_account) = (None, None);
+    for (index, statement) in statements.iter().enumerate() {
+        if statement.first_mismatch(request, action)?.is_none() {
+            let reference = StatementRef { index, sid: statement.sid.clone() };
+            match (statement.effect, statement.reach(request.caller)) {
+                (Effect::Deny, _) => return Ok(Judgement::Denied(reference)),
+                (Effect::Allow, Reach::Caller) => allows_caller = allows_caller.or(Some(reference)),
+                (Effect::Allow, Reach::Account | Reach::Nobody) => {
+                    allows_account = allows_account.or(Some(reference));
                 }
             }
         }
-        match allowed_by {
-            Some(statement) => Ok(Verdict::Allowed { statement }),
-            None => Ok(Verdict::NotAllowed { reasons: self.reasons(request, action)? }),
-        }
     }
+    Ok(match (allows_caller, allows_account) {
+        (Some(statement), _) => Judgement::Allowed(statement),
+        (None, Some(statement)) => Judgement::LeftToIdentityPolicies(statement),
+        (None, None) => Judgement::Silent,
+    })
+}
 
-    /// A second pass that pays for the words only when they are wanted.
-    fn reasons(&self, request: &PolicyRequest<'_>, action: Action) -> Result<Vec<Reason>, EvaluationError> {
-        let mut reasons = Vec::with_capacity(self.statements.len());
-        for (index, statement) in self.statements.iter().enumerate() {
-            if let Some(mismatch) = statement.first_mismatch(request, action)? {
-                let (element, expected, actual) = mismatch.describe(statement, request)?;
-                reasons.push(Reason {
-                    statement: StatementRef { index, sid: statement.sid.clone() },
-                    effect: statement.effect,
-                    element: shorten(&element),
-                    expected: shorten(&expected),
-                    actual: shorten(&actual),
-                });
-            }
+/// Why no statement allows: a second pass that pays for the words only when they are wanted.
+pub(super) fn reasons(
+    statements: &[Statement],
+    request: &PolicyRequest<'_>,
+) -> Result<Vec<Reason>, EvaluationError> {
+    let action = request.known_action()?;
+    let mut reasons = Vec::with_capacity(statements.len());
+    for (index, statement) in statements.iter().enumerate() {
+        if let Some(mismatch) = statement.first_mismatch(request, action)? {
+            let (element, expected, actual) = mismatch.describe(statement, request)?;
+            reasons.push(Reason {
+                statement: StatementRef { index, sid: statement.sid.clone() },
+                effect: statement.effect,
+                element: shorten(&element),
+                expected: shorten(&expected),
+                actual: shorten(&actual),
+            });
         }
-        Ok(reasons)
     }
+    Ok(reasons)
 }
 
 /// The first element of a statement that does not match.
@@ -257,14 +305,14 @@ impl Statement {
         if !self.actions.matches(action) {
             return Ok(Some(Mismatch::Action));
         }
-        if !self.principals.matches(request.caller) {
+        if self.reach(request.caller) == Reach::Nobody {
             return Ok(Some(Mismatch::Principal));
         }
-        if !self.resources.matches(request.resource) {
+        if !self.resources.matches(request, self.effect)? {
             return Ok(Some(Mismatch::Resource));
         }
         for condition in &self.conditions {
-            if !condition.holds(request)? {
+            if !condition.holds(request, self.effect)? {
                 return Ok(Some(Mismatch::Condition(condition)));
             }
         }
@@ -282,8 +330,11 @@ impl Mismatch<'_> {
         let Statement { sid: _, effect: _, principals, actions, resources, conditions: _ } = statement;
         Ok(match self {
             Self::Principal => {
-                let name = if principals.negated { "NotPrincipal" } else { "Principal" };
-                (name.to_owned(), listed(principals.negated, &principals.any_of), request.caller.to_string())
+                let (negated, any_of) = principals
+                    .as_ref()
+                    .map_or((false, &[][..]), |element| (element.negated, &*element.any_of));
+                let name = if negated { "NotPrincipal" } else { "Principal" };
+                (name.to_owned(), listed(negated, any_of), request.caller.to_string())
             }
             Self::Action => {
                 let name = if actions.negated { "NotAction" } else { "Action" };
@@ -303,17 +354,27 @@ impl Mismatch<'_> {
 }
 
 impl PolicyRequest<'_> {
+    fn known_action(&self) -> Result<Action, EvaluationError> {
+        Action::find(self.action)
+            .ok_or_else(|| EvaluationError::UnknownAction { action: shorten(self.action) })
+    }
+
     /// The values of `key`, checked against what the key may hold.
     pub(super) fn values(&self, key: &ConditionKey) -> Result<ContextValues<'_>, EvaluationError> {
+        let text = |text: Option<_>| Ok(text.map_or(ContextValues::Absent, ContextValues::text));
         let values = match key {
-            ConditionKey::PrincipalArn => {
-                return Ok(self
-                    .caller
-                    .arn()
-                    .map_or(ContextValues::Absent, |arn| ContextValues::text(arn.principal_arn())));
+            ConditionKey::PrincipalArn => return text(self.caller.arn().map(PrincipalArn::principal_arn)),
+            ConditionKey::CallerAccount | ConditionKey::PrincipalAccount => {
+                return text(self.caller.account());
             }
-            ConditionKey::CallerAccount => {
-                return Ok(self.caller.account().map_or(ContextValues::Absent, ContextValues::text));
+            ConditionKey::PrincipalType => return text(Some(self.caller.principal_type())),
+            ConditionKey::Username => return text(self.caller.arn().and_then(PrincipalArn::user_name)),
+            // No principal here is a service of AWS, and none acts through one.
+            ConditionKey::PrincipalIsAwsService | ConditionKey::ViaAwsService => {
+                return Ok(ContextValues::One(ContextValue::Flag(false)));
+            }
+            ConditionKey::PrincipalTag(_) | ConditionKey::NeverPresent(_) => {
+                return Ok(ContextValues::Absent);
             }
             _ => self.context.values(key),
         };

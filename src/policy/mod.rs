@@ -1,9 +1,9 @@
-//! Key policies: may this caller use this key for this?
+//! Key policies and identity policies: may this caller use this key for this?
 //!
-//! A key policy is an IAM JSON resource policy. [`KeyPolicy::parse`] turns its text into a checked form once, when it
-//! is put; everything that is unknown, ambiguous or could never match is refused there, so that evaluation meets no
+//! A key policy is an IAM JSON resource policy, an identity policy the other side of it, attached to a user or role.
+//! [`KeyPolicy::parse`] and [`IdentityPolicy::parse`] turn a text into a checked form once, when it is put; everything that is unknown, ambiguous or could never match is refused there, so that evaluation meets no
 //! surprises. [`KeyPolicy::evaluate`] is a pure function of the policy and one [`PolicyRequest`]: no clock, no I/O,
-//! no configuration. What is not allowed by some statement is denied, an explicit `Deny` beats every `Allow`, and an
+//! no configuration. [`decide()`] puts the two sides together. What is not allowed by some statement is denied, an explicit `Deny` beats every `Allow`, and an
 //! evaluation that fails is a denial.
 //!
 //! ```
@@ -57,6 +57,7 @@
 
 mod action;
 mod arn;
+mod attached;
 mod caller;
 mod condition;
 mod condition_key;
@@ -68,13 +69,23 @@ mod grant;
 mod json;
 mod operand;
 mod operator;
+mod particulars;
 mod pattern;
 mod principal;
+mod resource;
+mod statement;
+mod template;
 
-pub use caller::{Caller, InvalidPrincipalArn, PrincipalArn};
-pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
-pub use decide::{Algorithms, AllowedBy, Denial, Permit, Policies, Question, decide, decide_retirement};
-pub use document::{Effect, KeyPolicy, MAX_POLICY_BYTES};
+pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyName};
+pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
+pub use condition_key::{ConditionKey, MAX_PCR_INDEX, NeverPresent, ValueType};
+pub use decide::{
+    Algorithms, AllowedBy, Denial, Permit, Policies, Question, Refusal, Side, decide, decide_by_identity,
+    decide_retirement, decide_unless_denied,
+};
+pub use document::{
+    IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES,
+};
 pub use error::{PolicyError, Problem};
 pub use evaluate::{
     ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
@@ -84,4 +95,6 @@ pub use grant::{
     Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
     InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
 };
+pub use particulars::Particulars;
 pub use pattern::Pattern;
+pub use statement::Effect;

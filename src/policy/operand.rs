@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use super::arn::ArnPattern;
 use super::condition_key::ConditionKey;
 use super::error::Problem;
-use super::evaluate::ContextValue;
+use super::evaluate::{ContextValue, EvaluationError, PolicyRequest};
 use super::operator::Comparison;
 use super::pattern::{MAX_PATTERN_BYTES, Pattern};
+use super::template::Template;
 use crate::text::shorten;
 use crate::time::UnixTime;
 
@@ -20,9 +21,15 @@ pub(super) enum Operand {
     ExactIgnoreCase(Box<str>),
     Like(Pattern),
     Arn(ArnPattern),
+    /// With policy variables.
+    Variable(Template, TextComparison),
     Bool(bool),
+    Number {
+        order: Order,
+        number: i64,
+    },
     Date {
-        order: DateOrder,
+        order: Order,
         time: UnixTime,
     },
     Network(Network),
@@ -30,19 +37,28 @@ pub(super) enum Operand {
     Absence(bool),
 }
 
-/// Where the request's time must lie, seen from the policy's.
+/// How a text with variables is compared once they have their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DateOrder {
-    At,
-    Before,
-    AtOrBefore,
-    After,
-    AtOrAfter,
+pub(super) enum TextComparison {
+    Exact,
+    ExactIgnoreCase,
+    Like,
+}
+
+/// Where the request's number or time must lie, seen from the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
 }
 
 impl Operand {
     /// Reads a value for a comparison; refuses what could never match a value of `key`.
     pub(super) fn parse(comparison: Comparison, key: &ConditionKey, text: &str) -> Result<Self, Problem> {
+        let number_form = || Problem::ConditionValue { expected: NUMBER_FORM, actual: shorten(text) };
         let never = |expected| Problem::ConditionValue { expected, actual: shorten(text) };
         let is_pattern = matches!(
             comparison,
@@ -78,16 +94,23 @@ impl Operand {
             Comparison::Null => {
                 parse_bool(text).map(Self::Absence).ok_or_else(|| never("true (absent) or false (present)"))
             }
-            Comparison::DateEquals | Comparison::DateNotEquals => date(DateOrder::At, text)
+            Comparison::NumericEquals | Comparison::NumericNotEquals => {
+                number(Order::Equal, text).ok_or_else(number_form)
+            }
+            Comparison::NumericLessThan => number(Order::Less, text).ok_or_else(number_form),
+            Comparison::NumericLessThanEquals => number(Order::LessOrEqual, text).ok_or_else(number_form),
+            Comparison::NumericGreaterThan => number(Order::Greater, text).ok_or_else(number_form),
+            Comparison::NumericGreaterThanEquals => {
+                number(Order::GreaterOrEqual, text).ok_or_else(number_form)
+            }
+            Comparison::DateEquals | Comparison::DateNotEquals => date(Order::Equal, text)
                 .filter(|operand| !matches!(operand, Self::Date { time, .. } if time.as_ms() % 1000 != 0))
                 .ok_or_else(|| never("a date of whole seconds such as 2026-01-03T20:41:07Z")),
-            Comparison::DateLessThan => date(DateOrder::Before, text).ok_or_else(|| never(DATE_FORM)),
-            Comparison::DateLessThanEquals => {
-                date(DateOrder::AtOrBefore, text).ok_or_else(|| never(DATE_FORM))
-            }
-            Comparison::DateGreaterThan => date(DateOrder::After, text).ok_or_else(|| never(DATE_FORM)),
+            Comparison::DateLessThan => date(Order::Less, text).ok_or_else(|| never(DATE_FORM)),
+            Comparison::DateLessThanEquals => date(Order::LessOrEqual, text).ok_or_else(|| never(DATE_FORM)),
+            Comparison::DateGreaterThan => date(Order::Greater, text).ok_or_else(|| never(DATE_FORM)),
             Comparison::DateGreaterThanEquals => {
-                date(DateOrder::AtOrAfter, text).ok_or_else(|| never(DATE_FORM))
+                date(Order::GreaterOrEqual, text).ok_or_else(|| never(DATE_FORM))
             }
             Comparison::IpAddress | Comparison::NotIpAddress => {
                 Network::parse(text).map(Self::Network).map_err(never)
@@ -95,22 +118,97 @@ impl Operand {
         }
     }
 
-    /// Whether a value of the request matches this one, whatever the sign of the operator.
-    pub(super) fn matches(&self, value: &ContextValue<'_>) -> bool {
-        match self {
+    /// As [`Operand::parse`], of a text with policy variables. Whether it can match depends on their values.
+    pub(super) fn parse_template(
+        comparison: Comparison,
+        text: &str,
+        template: Template,
+    ) -> Result<Self, Problem> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(Problem::PatternTooLong { bytes: text.len() });
+        }
+        match comparison {
+            Comparison::StringEquals | Comparison::StringNotEquals => {
+                Ok(Self::Variable(template, TextComparison::Exact))
+            }
+            Comparison::StringEqualsIgnoreCase | Comparison::StringNotEqualsIgnoreCase => {
+                Ok(Self::Variable(template, TextComparison::ExactIgnoreCase))
+            }
+            Comparison::StringLike | Comparison::StringNotLike => {
+                Ok(Self::Variable(template, TextComparison::Like))
+            }
+            Comparison::ArnEquals
+            | Comparison::ArnNotEquals
+            | Comparison::ArnLike
+            | Comparison::ArnNotLike => {
+                ArnPattern::parse_template(&template).map(Self::Arn).ok_or_else(|| {
+                    let expected = "a full ARN of six segments, variables inside them";
+                    Problem::ConditionValue { expected, actual: shorten(text) }
+                })
+            }
+            _ => Err(Problem::PolicyVariable {
+                variable: shorten(text),
+                problem: "in conditions, variables go with String and Arn operators only",
+            }),
+        }
+    }
+
+    /// Whether a value of the request matches this one, whatever the sign of the operator; `None` when a variable has no
+    /// value.
+    pub(super) fn matches(
+        &self,
+        value: &ContextValue<'_>,
+        request: &PolicyRequest<'_>,
+    ) -> Result<Option<bool>, EvaluationError> {
+        Ok(Some(match self {
             Self::Exact(wanted) => *value.text() == **wanted,
             Self::ExactIgnoreCase(wanted) => equals_ignoring_case(&value.text(), wanted),
             Self::Like(pattern) => pattern.matches(&value.text()),
-            Self::Arn(pattern) => pattern.matches(&value.text()),
-            Self::Bool(wanted) => parse_bool(&value.text()) == Some(*wanted),
-            Self::Date { order, time } => {
-                matches!(value, ContextValue::Time(now) if order.holds(*now, *time))
+            Self::Arn(pattern) => return pattern.matches(&value.text(), request),
+            Self::Variable(template, comparison) => {
+                let (found, wanted) = (value.text(), || template.text(request));
+                return Ok(match comparison {
+                    TextComparison::Exact => wanted()?.map(|wanted| *found == *wanted),
+                    TextComparison::ExactIgnoreCase => {
+                        wanted()?.map(|wanted| equals_ignoring_case(&found, &wanted))
+                    }
+                    TextComparison::Like => template.pattern(request)?.map(|pattern| pattern.matches(&found)),
+                });
             }
+            Self::Bool(wanted) => parse_bool(&value.text()) == Some(*wanted),
+            Self::Number { order, number } => {
+                matches!(value, ContextValue::Number(found) if order.holds(found, number))
+            }
+            Self::Date { order, time } => match value {
+                // Conditions see whole seconds.
+                ContextValue::Time(found) => order.holds(&UnixTime::from_secs(found.as_secs()), time),
+                // aws:EpochTime, which may be compared as either.
+                ContextValue::Number(secs) => {
+                    u64::try_from(*secs).is_ok_and(|secs| order.holds(&UnixTime::from_secs(secs), time))
+                }
+                _ => false,
+            },
             Self::Network(network) => {
                 matches!(value, ContextValue::Address(address) if network.contains(*address))
             }
             // Asked of a key, not of a value: the condition itself answers it.
             Self::Absence(_) => false,
+        }))
+    }
+
+    /// Whether every variable in it has a value.
+    pub(super) fn has_value(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
+        match self {
+            Self::Variable(template, _) => Ok(template.text(request)?.is_some()),
+            Self::Arn(pattern) => pattern.has_value(request),
+            Self::Exact(_)
+            | Self::ExactIgnoreCase(_)
+            | Self::Like(_)
+            | Self::Bool(_)
+            | Self::Number { .. }
+            | Self::Date { .. }
+            | Self::Network(_)
+            | Self::Absence(_) => Ok(true),
         }
     }
 }
@@ -121,14 +219,25 @@ impl fmt::Display for Operand {
             Self::Exact(text) | Self::ExactIgnoreCase(text) => write!(f, "{text:?}"),
             Self::Like(pattern) => write!(f, "{:?}", pattern.as_str()),
             Self::Arn(pattern) => pattern.fmt(f),
+            Self::Variable(template, _) => write!(f, "{:?}", template.to_string()),
             Self::Bool(wanted) => wanted.fmt(f),
+            Self::Number { order, number } => {
+                let word = match order {
+                    Order::Equal => "",
+                    Order::Less => "less than ",
+                    Order::LessOrEqual => "at most ",
+                    Order::Greater => "more than ",
+                    Order::GreaterOrEqual => "at least ",
+                };
+                write!(f, "{word}{number}")
+            }
             Self::Date { order, time } => {
                 let word = match order {
-                    DateOrder::At => "",
-                    DateOrder::Before => "before ",
-                    DateOrder::AtOrBefore => "at or before ",
-                    DateOrder::After => "after ",
-                    DateOrder::AtOrAfter => "at or after ",
+                    Order::Equal => "",
+                    Order::Less => "before ",
+                    Order::LessOrEqual => "at or before ",
+                    Order::Greater => "after ",
+                    Order::GreaterOrEqual => "at or after ",
                 };
                 write!(f, "{word}{time}")
             }
@@ -144,23 +253,29 @@ const DATE_FORM: &str = "a date such as 2026-01-03, 2026-01-03T20:41:07Z or seco
 /// be meant for a year.
 const MIN_EPOCH_DIGITS: usize = 9;
 
-impl DateOrder {
-    /// Compares `aws:CurrentTime`, which has whole seconds, with the policy's time.
-    fn holds(self, now: UnixTime, time: UnixTime) -> bool {
-        let now = UnixTime::from_secs(now.as_secs());
+const NUMBER_FORM: &str = "a whole number such as 7";
+
+impl Order {
+    fn holds<T: Ord>(self, found: &T, wanted: &T) -> bool {
         match self {
-            Self::At => now == time,
-            Self::Before => now < time,
-            Self::AtOrBefore => now <= time,
-            Self::After => now > time,
-            Self::AtOrAfter => now >= time,
+            Self::Equal => found == wanted,
+            Self::Less => found < wanted,
+            Self::LessOrEqual => found <= wanted,
+            Self::Greater => found > wanted,
+            Self::GreaterOrEqual => found >= wanted,
         }
     }
 }
 
+/// Reads a whole number in decimal.
+fn number(order: Order, text: &str) -> Option<Operand> {
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(Operand::Number { order, number })
+}
+
 /// Reads the W3C profile of ISO 8601 from the day on (a day begins at midnight UTC; seconds may be left out), or
 /// seconds since 1970.
-fn date(order: DateOrder, text: &str) -> Option<Operand> {
+fn date(order: Order, text: &str) -> Option<Operand> {
     let time = if text.len() >= MIN_EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         UnixTime::from_secs(text.parse().ok()?)
     } else {
@@ -246,7 +361,7 @@ impl fmt::Display for Network {
 
 #[cfg(test)]
 mod tests {
-    use super::{DateOrder, Network, Operand, date, equals_ignoring_case};
+    use super::{Network, Operand, Order, date, equals_ignoring_case};
     use crate::time::UnixTime;
 
     #[test]
@@ -279,7 +394,7 @@ mod tests {
 
     #[test]
     fn dates_come_in_the_w3c_forms_and_as_seconds() {
-        let expected = Some(Operand::Date { order: DateOrder::At, time: UnixTime::from_secs(1_767_398_400) });
+        let expected = Some(Operand::Date { order: Order::Equal, time: UnixTime::from_secs(1_767_398_400) });
         for text in [
             "2026-01-03",
             "2026-01-03T00:00Z",
@@ -288,7 +403,7 @@ mod tests {
             "2026-01-03T01:00+01:00",
             "1767398400",
         ] {
-            assert_eq!(date(DateOrder::At, text), expected, "{text}");
+            assert_eq!(date(Order::Equal, text), expected, "{text}");
         }
         for bad in [
             "",
@@ -300,7 +415,7 @@ mod tests {
             "now",
             "99999999999999999999999",
         ] {
-            assert_eq!(date(DateOrder::At, bad), None, "{bad}");
+            assert_eq!(date(Order::Equal, bad), None, "{bad}");
         }
     }
 

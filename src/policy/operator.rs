@@ -8,7 +8,7 @@ const FOR_ALL_VALUES: &str = "ForAllValues:";
 const FOR_ANY_VALUE: &str = "ForAnyValue:";
 const IF_EXISTS: &str = "IfExists";
 
-const COMPARISONS: [(&str, Comparison); 20] = [
+const COMPARISONS: [(&str, Comparison); 26] = [
     ("StringEquals", Comparison::StringEquals),
     ("StringNotEquals", Comparison::StringNotEquals),
     ("StringEqualsIgnoreCase", Comparison::StringEqualsIgnoreCase),
@@ -20,6 +20,12 @@ const COMPARISONS: [(&str, Comparison); 20] = [
     ("ArnLike", Comparison::ArnLike),
     ("ArnNotLike", Comparison::ArnNotLike),
     ("Bool", Comparison::Bool),
+    ("NumericEquals", Comparison::NumericEquals),
+    ("NumericNotEquals", Comparison::NumericNotEquals),
+    ("NumericLessThan", Comparison::NumericLessThan),
+    ("NumericLessThanEquals", Comparison::NumericLessThanEquals),
+    ("NumericGreaterThan", Comparison::NumericGreaterThan),
+    ("NumericGreaterThanEquals", Comparison::NumericGreaterThanEquals),
     ("DateEquals", Comparison::DateEquals),
     ("DateNotEquals", Comparison::DateNotEquals),
     ("DateLessThan", Comparison::DateLessThan),
@@ -62,6 +68,12 @@ pub(super) enum Comparison {
     ArnLike,
     ArnNotLike,
     Bool,
+    NumericEquals,
+    NumericNotEquals,
+    NumericLessThan,
+    NumericLessThanEquals,
+    NumericGreaterThan,
+    NumericGreaterThanEquals,
     DateEquals,
     DateNotEquals,
     DateLessThan,
@@ -113,6 +125,7 @@ impl Comparison {
             | Self::StringNotLike
             | Self::ArnNotEquals
             | Self::ArnNotLike
+            | Self::NumericNotEquals
             | Self::DateNotEquals
             | Self::NotIpAddress => true,
             Self::StringEquals
@@ -121,6 +134,11 @@ impl Comparison {
             | Self::ArnEquals
             | Self::ArnLike
             | Self::Bool
+            | Self::NumericEquals
+            | Self::NumericLessThan
+            | Self::NumericLessThanEquals
+            | Self::NumericGreaterThan
+            | Self::NumericGreaterThanEquals
             | Self::DateEquals
             | Self::DateLessThan
             | Self::DateLessThanEquals
@@ -129,6 +147,19 @@ impl Comparison {
             | Self::IpAddress
             | Self::Null => false,
         }
+    }
+
+    /// Whether the policy's values are numbers, which may stand there without quotes.
+    pub(super) const fn is_numeric(self) -> bool {
+        matches!(
+            self,
+            Self::NumericEquals
+                | Self::NumericNotEquals
+                | Self::NumericLessThan
+                | Self::NumericLessThanEquals
+                | Self::NumericGreaterThan
+                | Self::NumericGreaterThanEquals
+        )
     }
 
     /// Whether the comparison makes sense on the key's values. String comparisons do on the text of every value, and
@@ -153,7 +184,15 @@ impl Comparison {
             | Self::DateLessThan
             | Self::DateLessThanEquals
             | Self::DateGreaterThan
-            | Self::DateGreaterThanEquals => key.value_type() == ValueType::Date,
+            | Self::DateGreaterThanEquals => {
+                key.value_type() == ValueType::Date || *key == ConditionKey::EpochTime
+            }
+            Self::NumericEquals
+            | Self::NumericNotEquals
+            | Self::NumericLessThan
+            | Self::NumericLessThanEquals
+            | Self::NumericGreaterThan
+            | Self::NumericGreaterThanEquals => key.value_type() == ValueType::Numeric,
             Self::IpAddress | Self::NotIpAddress => key.value_type() == ValueType::IpAddress,
         }
     }
@@ -204,7 +243,7 @@ mod tests {
             "StringEqualsIfExistsIfExists",
             "ForAllValues:ForAnyValue:StringEquals",
             "forallvalues:StringEquals",
-            "NumericEquals",
+            "NumericLike",
             "BinaryEquals",
         ] {
             assert_eq!(Operator::parse(bad), None, "{bad}");

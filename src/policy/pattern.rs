@@ -5,7 +5,7 @@
 pub(super) const MAX_PATTERN_BYTES: usize = 2048;
 
 /// A compiled wildcard pattern: `*` stands for any run of characters, also none, and `?` for exactly one character
-/// (a Unicode scalar value). Nothing escapes a wildcard, as in IAM.
+/// (a Unicode scalar value). Nothing in a text escapes a wildcard, as in IAM.
 ///
 /// Matching never backtracks over a `*`: the pattern is cut at its stars, and each piece takes the leftmost place that
 /// fits. A piece without `?` is found by a linear search; a piece with `?` costs at most its own length for each
@@ -18,26 +18,37 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
-    /// No wildcard: the source itself.
-    Exact,
     /// Only stars.
     Anything,
-    /// `?` but no star: one piece that must cover the whole text.
+    /// No star: one piece that must cover the whole text.
     Whole(Piece),
     /// At least one star: a prefix (may be empty), pieces in order, a suffix (may be empty).
     Starred { prefix: Piece, inner: Box<[Piece]>, suffix: Piece },
 }
 
+/// A pattern put together from texts with wildcards and texts without any.
+pub(super) struct PatternBuilder {
+    source: String,
+    /// Between the stars; `None` is any one character. Never empty.
+    pieces: Vec<Vec<Option<char>>>,
+}
+
 impl Pattern {
     /// Compiles `source`; every string is a pattern.
     pub fn new(source: &str) -> Self {
-        Self { source: source.into(), form: Form::compile(source) }
+        let mut builder = Self::builder();
+        builder.text(source);
+        builder.finish()
+    }
+
+    /// The pattern of the empty text, to be made longer.
+    pub(super) fn builder() -> PatternBuilder {
+        PatternBuilder { source: String::new(), pieces: vec![Vec::new()] }
     }
 
     /// Whether the pattern covers the whole of `text`.
     pub fn matches(&self, text: &str) -> bool {
         match &self.form {
-            Form::Exact => *self.source == *text,
             Form::Anything => true,
             Form::Whole(piece) => piece.strip_from_start(text) == Some(""),
             Form::Starred { prefix, inner, suffix } => {
@@ -59,52 +70,96 @@ impl Pattern {
     }
 }
 
-impl Form {
-    fn compile(source: &str) -> Self {
-        let Some((prefix, after_first_star)) = source.split_once('*') else {
-            return if source.contains('?') { Self::Whole(Piece::new(source)) } else { Self::Exact };
-        };
-        let (between, suffix) = after_first_star.rsplit_once('*').unwrap_or(("", after_first_star));
-        let inner: Box<[Piece]> =
-            between.split('*').filter(|piece| !piece.is_empty()).map(Piece::new).collect();
-        if prefix.is_empty() && inner.is_empty() && suffix.is_empty() {
-            return Self::Anything;
+impl PatternBuilder {
+    /// Adds a text in which `*` and `?` are wildcards.
+    pub(super) fn text(&mut self, text: &str) {
+        for character in text.chars() {
+            match character {
+                '*' => self.pieces.push(Vec::new()),
+                '?' => self.push(None),
+                literal => self.push(Some(literal)),
+            }
         }
-        Self::Starred { prefix: Piece::new(prefix), inner, suffix: Piece::new(suffix) }
+        self.source.push_str(text);
+    }
+
+    /// Adds a text in which they are characters like others.
+    pub(super) fn literal(&mut self, text: &str) {
+        text.chars().for_each(|character| self.push(Some(character)));
+        self.source.push_str(text);
+    }
+
+    pub(super) fn finish(self) -> Pattern {
+        let mut pieces = self.pieces.into_iter().map(Piece::new);
+        let prefix = pieces.next().unwrap_or_default();
+        let form = match pieces.next_back() {
+            None => Form::Whole(prefix),
+            Some(suffix) => {
+                let inner: Box<[Piece]> = pieces.filter(|piece| !piece.is_empty()).collect();
+                if prefix.is_empty() && inner.is_empty() && suffix.is_empty() {
+                    Form::Anything
+                } else {
+                    Form::Starred { prefix, inner, suffix }
+                }
+            }
+        };
+        Pattern { source: self.source.into(), form }
+    }
+
+    fn push(&mut self, character: Option<char>) {
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.push(character);
+        }
     }
 }
 
 /// A part of a pattern between two stars.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Piece {
-    text: Box<str>,
-    has_single_wildcard: bool,
+enum Piece {
+    Literal(Box<str>),
+    /// With places, `None`, that any character takes.
+    Wild(Box<[Option<char>]>),
+}
+
+impl Default for Piece {
+    fn default() -> Self {
+        Self::Literal(Box::default())
+    }
 }
 
 impl Piece {
-    fn new(text: &str) -> Self {
-        Self { text: text.into(), has_single_wildcard: text.contains('?') }
+    fn new(characters: Vec<Option<char>>) -> Self {
+        match characters.iter().copied().collect::<Option<String>>() {
+            Some(literal) => Self::Literal(literal.into()),
+            None => Self::Wild(characters.into()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Literal(text) if text.is_empty())
     }
 
     /// What follows the piece when `text` starts with it.
     fn strip_from_start<'t>(&self, text: &'t str) -> Option<&'t str> {
-        if !self.has_single_wildcard {
-            return text.strip_prefix(&*self.text);
-        }
-        let mut rest = text.chars();
-        for wanted in self.text.chars() {
-            let found = rest.next()?;
-            if wanted != '?' && wanted != found {
-                return None;
+        match self {
+            Self::Literal(literal) => text.strip_prefix(&**literal),
+            Self::Wild(wanted) => {
+                let mut rest = text.chars();
+                for wanted in wanted {
+                    let found = rest.next()?;
+                    if wanted.is_some_and(|wanted| wanted != found) {
+                        return None;
+                    }
+                }
+                Some(rest.as_str())
             }
         }
-        Some(rest.as_str())
     }
 
     /// What follows the leftmost occurrence of the piece in `text`.
     fn skip_past_first<'t>(&self, text: &'t str) -> Option<&'t str> {
-        if !self.has_single_wildcard {
-            return text.split_once(&*self.text).map(|(_, after)| after);
+        if let Self::Literal(literal) = self {
+            return text.split_once(&**literal).map(|(_, after)| after);
         }
         let mut from = text;
         loop {
@@ -119,14 +174,15 @@ impl Piece {
 
     /// Whether `text` ends with the piece.
     fn ends(&self, text: &str) -> bool {
-        if !self.has_single_wildcard {
-            return text.ends_with(&*self.text);
+        match self {
+            Self::Literal(literal) => text.ends_with(&**literal),
+            Self::Wild(wanted) => {
+                let mut rest = text.chars();
+                wanted.iter().rev().all(|wanted| {
+                    rest.next_back().is_some_and(|found| wanted.is_none_or(|wanted| wanted == found))
+                })
+            }
         }
-        let mut rest = text.chars();
-        self.text
-            .chars()
-            .rev()
-            .all(|wanted| rest.next_back().is_some_and(|found| wanted == '?' || wanted == found))
     }
 }
 
@@ -166,6 +222,19 @@ mod tests {
             let questioned = format!("{head}{}{tail}", "?".repeat(end - cut));
             prop_assert!(Pattern::new(&starred).matches(&text));
             prop_assert!(Pattern::new(&questioned).matches(&text));
+        }
+    }
+
+    proptest! {
+        /// A literal part matches itself and nothing else, whatever is in it.
+        #[test]
+        fn a_literal_part_is_no_pattern(before in "[a*?]{0,4}", literal in "[ab*?]{1,4}", text in "[ab*?]{0,10}") {
+            let mut builder = Pattern::builder();
+            builder.text(&before);
+            builder.literal(&literal);
+            let pattern = builder.finish();
+            let expected = text.strip_suffix(&literal).is_some_and(|start| Pattern::new(&before).matches(start));
+            prop_assert_eq!(pattern.matches(&text), expected);
         }
     }
 

@@ -20,10 +20,20 @@ pub(super) struct PrincipalElement {
 pub(super) enum Principal {
     /// `*`, the anonymous caller included.
     Anyone,
-    /// Twelve digits. In AWS an account hands the question on to its identity policies; this broker has none, so an
-    /// account stands only for its root principal, in whatever partition.
+    /// Twelve digits: an account, in whatever partition.
     Account(Box<str>),
     Arn(PrincipalArn),
+}
+
+/// How far an element speaks of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// Not at all.
+    Nobody,
+    /// It names the caller's account, whose identity policies then decide (KMS developer guide, *Default key policy*).
+    Account,
+    /// It names the caller, or everyone.
+    Caller,
 }
 
 impl PrincipalElement {
@@ -60,8 +70,16 @@ impl PrincipalElement {
         Ok(Self { negated, any_of: any_of.into() })
     }
 
-    pub(super) fn matches(&self, caller: &Caller) -> bool {
-        self.any_of.iter().any(|principal| principal.matches(caller)) != self.negated
+    /// Of a negated element an account excepts nobody but its root: everybody else in it has to be named as well (IAM
+    /// user guide, *NotPrincipal*).
+    pub(super) fn reach(&self, caller: &Caller) -> Reach {
+        let reach =
+            self.any_of.iter().map(|principal| principal.reach(caller)).max().unwrap_or(Reach::Nobody);
+        match (self.negated, reach) {
+            (false, reach) => reach,
+            (true, Reach::Caller) => Reach::Nobody,
+            (true, Reach::Account | Reach::Nobody) => Reach::Caller,
+        }
     }
 }
 
@@ -81,14 +99,23 @@ impl Principal {
             .map_err(|invalid| path.error(Problem::InvalidPrincipal(invalid)))
     }
 
-    fn matches(&self, caller: &Caller) -> bool {
+    fn reach(&self, caller: &Caller) -> Reach {
         match (self, caller) {
-            (Self::Anyone, _) => true,
-            (Self::Account(_) | Self::Arn(_), Caller::Anonymous) => false,
-            (Self::Account(account), Caller::Principal { arn }) => {
-                arn.is_account_root() && arn.account() == &**account
+            (Self::Anyone, _) => Reach::Caller,
+            (Self::Account(_) | Self::Arn(_), Caller::Anonymous) => Reach::Nobody,
+            (Self::Account(account), Caller::Principal { arn }) if arn.account() == &**account => {
+                if arn.is_account_root() { Reach::Caller } else { Reach::Account }
             }
-            (Self::Arn(principal), Caller::Principal { arn }) => principal.covers(arn),
+            (Self::Arn(principal), Caller::Principal { arn }) => {
+                if principal.covers(arn) {
+                    Reach::Caller
+                } else if arn.is_in_account_of(principal) {
+                    Reach::Account
+                } else {
+                    Reach::Nobody
+                }
+            }
+            (Self::Account(_), Caller::Principal { .. }) => Reach::Nobody,
         }
     }
 }

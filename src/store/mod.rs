@@ -8,6 +8,7 @@ mod sqlite;
 pub use credential::{Credential, credential_wrapping_context};
 pub use sqlite::{MAX_STALENESS, SqliteStore};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,9 @@ use crate::keys::{
     AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
     WrappedKeyMaterial,
 };
-use crate::policy::{Grant, GrantId, KeyPolicy, PrincipalArn};
+use crate::policy::{
+    AttachedPolicy, Grant, GrantId, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName, PrincipalArn,
+};
 use crate::time::UnixTime;
 
 /// A key together with the aliases that name it.
@@ -26,6 +29,21 @@ pub struct KeyEntry {
     pub key: Key,
     /// Its alias names, sorted.
     pub aliases: Vec<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// An alias as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasEntry {
+    /// Its name.
+    pub name: AliasName,
+    /// The key that it names.
+    pub key: KeyId,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When it was last pointed to a key.
+    pub updated_at: UnixTime,
 }
 
 /// Everything that the broker keeps, over its parts, one for each table.
@@ -33,7 +51,14 @@ pub struct KeyEntry {
 /// A change is durable when its call returns, and every read that begins later sees it, in this process and in others.
 #[async_trait]
 pub trait Store:
-    KeyStore + KeyMaterialStore + KeyUsageStore + AliasStore + CredentialStore + GrantStore
+    KeyStore
+    + KeyMaterialStore
+    + KeyUsageStore
+    + AliasStore
+    + TagStore
+    + CredentialStore
+    + IdentityPolicyStore
+    + GrantStore
 {
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
@@ -51,8 +76,16 @@ pub trait KeyStore: Send + Sync {
     /// Up to `limit` keys in order of their ids, behind the key `after`.
     async fn list_keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<Arc<KeyEntry>>, StoreError>;
 
+    /// As [`KeyStore::list_keys`], of their ids alone.
+    async fn list_key_ids(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyId>, StoreError>;
+
     /// Adds a key with its material.
-    async fn insert_key(&self, key: &Key) -> Result<(), StoreError>;
+    async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
+        self.insert_tagged_key(key, &BTreeMap::new()).await
+    }
+
+    /// Adds a key with its material and its first tags.
+    async fn insert_tagged_key(&self, key: &Key, tags: &BTreeMap<String, String>) -> Result<(), StoreError>;
 
     /// Replaces a key's policy.
     async fn set_policy(&self, key: KeyId, policy: &KeyPolicy) -> Result<(), StoreError>;
@@ -136,10 +169,35 @@ pub trait AliasStore: Send + Sync {
     async fn insert_alias(&self, name: &AliasName, key: KeyId, now: UnixTime) -> Result<(), StoreError>;
 
     /// Points an alias that names the key `from` to another one. An alias that names something else by now is not there.
-    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError>;
+    async fn update_alias(
+        &self,
+        name: &AliasName,
+        from: KeyId,
+        to: KeyId,
+        now: UnixTime,
+    ) -> Result<(), StoreError>;
 
     /// Takes an alias of this key away. An alias that names something else by now is not there.
     async fn delete_alias(&self, name: &AliasName, key: KeyId) -> Result<(), StoreError>;
+
+    /// Up to `limit` aliases in order of their names, behind the name `after`; with `key`, those of that key.
+    async fn list_aliases(
+        &self,
+        key: Option<KeyId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AliasEntry>, StoreError>;
+}
+
+/// The tags of keys.
+#[async_trait]
+pub trait TagStore: Send + Sync {
+    /// Gives a key tags, in place of those of the same keys. Yields false, and nothing is changed, where it would have
+    /// more than there can be.
+    async fn set_tags(&self, key: KeyId, tags: &BTreeMap<String, String>) -> Result<bool, StoreError>;
+
+    /// Takes the tags of these keys away, as far as they are there.
+    async fn delete_tags(&self, key: KeyId, tag_keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// Access keys.
@@ -150,6 +208,31 @@ pub trait CredentialStore: Send + Sync {
 
     /// The credential with this access key id.
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError>;
+}
+
+/// Policies attached to one principal at most (IAM quotas: managed policies of a role, the most that can be asked for).
+pub const MAX_ATTACHED_POLICIES: usize = 20;
+
+/// The policies that are attached to users and roles.
+#[async_trait]
+pub trait IdentityPolicyStore: Send + Sync {
+    /// Attaches a policy, in place of one of the same name.
+    async fn put_identity_policy(
+        &self,
+        holder: &PolicyHolder,
+        name: &PolicyName,
+        policy: &IdentityPolicy,
+    ) -> Result<(), StoreError>;
+
+    /// Takes a policy away. Yields false where there was none of this name.
+    async fn delete_identity_policy(
+        &self,
+        holder: &PolicyHolder,
+        name: &PolicyName,
+    ) -> Result<bool, StoreError>;
+
+    /// All the policies of a principal, by name.
+    async fn identity_policies(&self, holder: &PolicyHolder) -> Result<Arc<[AttachedPolicy]>, StoreError>;
 }
 
 /// Permissions on keys beside their policies.
@@ -224,6 +307,9 @@ pub enum StoreError {
     /// The key is not there.
     #[error("key {0} does not exist")]
     NoSuchKey(KeyId),
+    /// No further policy can be attached.
+    #[error("{0} has {MAX_ATTACHED_POLICIES} policies, the most that there can be")]
+    TooManyPolicies(PolicyHolder),
     /// A key has as many grants as it can have.
     #[error("the key has {limit} grants, the most that are possible")]
     TooManyGrants {

@@ -30,6 +30,7 @@ pub struct Broker {
     directory: TempDir,
     endpoint: String,
     credential: Value,
+    keys: Value,
 }
 
 impl Broker {
@@ -61,39 +62,60 @@ impl Broker {
         let expired = place.create_credential(&["--session-seconds", "900"]);
         let worker = place.create_credential_of(WORKER, &["--session-seconds", "900"]);
 
+        let of_account = place.create_principals();
+
         let (process, endpoint) = place.serve(transport);
+        fs::write(place.file("policy-of-the-parent.json"), policy_for_the_parent().to_string()).unwrap();
+        let keys = json!({"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
+            "managed": managed, "mortal": mortal, "external": external,
+            "rsa": rsa, "rsa-signing": rsa_signing, "ecdsa": ecdsa, "ed25519": ed25519, "ecdh": ecdh, "mac": mac});
+        let mut credentials =
+            json!({"permanent": permanent, "session": session, "expired": expired, "worker": worker});
+        credentials.as_object_mut().unwrap().extend(of_account);
         let setting = json!({
             "endpoint": endpoint,
+            "program": env!("CARGO_BIN_EXE_nitro-key-broker"),
             "ca": place.file("data/tls/ca.pem"),
             "database": place.file("data/keys.sqlite3"),
             "audit_log": place.file("data/audit.jsonl"),
-            "keys": {"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
-                "managed": managed, "mortal": mortal, "external": external,
-                "rsa": rsa, "rsa-signing": rsa_signing, "ecdsa": ecdsa, "ed25519": ed25519, "ecdh": ecdh, "mac": mac},
-            "credentials": {"permanent": permanent, "session": session, "expired": expired, "worker": worker},
+            "keys": keys,
+            "credentials": credentials,
             "documents": documents,
             "private_key": place.file("key.der"),
             "directory": place.path,
+            "command": [env!("CARGO_BIN_EXE_nitro-key-broker"), "--data-dir", place.file("data")],
         });
         fs::write(place.file("setting.json"), setting.to_string()).unwrap();
-        Self { process, directory, endpoint, credential: permanent }
+        Self { process, directory, endpoint, credential: permanent, keys }
     }
 
     /// `aws kms`, set to talk to this broker as the parent.
     pub fn aws(&self, venv: &Path) -> Command {
         let mut command = Command::new(venv.join("bin/aws"));
+        self.let_sign(command.args(["--output", "json", "kms"]));
         command
-            .args(["--output", "json", "kms"])
+    }
+
+    /// Tells a client where this broker is, and how to sign as the parent.
+    pub fn let_sign(&self, client: &mut Command) {
+        let ca = self.path("data/tls/ca.pem");
+        client
             .env("AWS_ENDPOINT_URL_KMS", &self.endpoint)
-            .env("AWS_CA_BUNDLE", self.path("data/tls/ca.pem"))
+            .env("AWS_CA_BUNDLE", &ca)
+            .env("NODE_EXTRA_CA_CERTS", &ca)
             .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_MAX_ATTEMPTS", "1")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_ACCESS_KEY_ID", self.credential["AccessKeyId"].as_str().unwrap())
             .env("AWS_SECRET_ACCESS_KEY", self.credential["SecretAccessKey"].as_str().unwrap())
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_PROFILE");
-        command
+    }
+
+    pub fn key_id(&self, name: &str) -> &str {
+        self.keys[name]["id"].as_str().unwrap()
     }
 
     pub fn endpoint(&self) -> &str {
@@ -110,8 +132,12 @@ impl Broker {
         self.directory.path().join(name)
     }
 
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
+    /// What the broker said last.
+    pub fn end_of_log(&self) -> String {
+        const LINES: usize = 40;
+        let log = fs::read_to_string(self.path("log")).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }
 
@@ -160,6 +186,52 @@ impl Place<'_> {
     fn create_credential_of(&self, principal: &str, options: &[&str]) -> Value {
         let arguments = [&["credential", "create", "--json", "--principal", principal], options].concat();
         serde_json::from_str(&self.broker(&arguments)).unwrap()
+    }
+
+    /// Who lives by identity policies: their credentials by name.
+    fn create_principals(&self) -> serde_json::Map<String, Value> {
+        let statement = |effect: &str, action: Value, resource: &str, condition: Value| json!({"Effect": effect, "Action": action, "Resource": resource, "Condition": condition});
+        let always = json!({"Bool": {"aws:PrincipalIsAWSService": "false"}});
+        let blue = json!({"StringEquals": {"aws:ResourceTag/Team": "blue"}});
+        let own_aliases = "arn:aws:kms:*:*:alias/${aws:username}/*";
+        let keys = "arn:aws:kms:*:*:key/*";
+        let mut credentials = serde_json::Map::new();
+        for (name, principal, statements) in [
+            (
+                "admin",
+                "arn:aws:iam::000000000000:user/admin",
+                vec![
+                    statement("Allow", json!(["kms:CreateKey", "kms:List*", "s3:*"]), "*", always.clone()),
+                    statement("Allow", json!("kms:TagResource"), "*", always.clone()),
+                    statement("Allow", json!("kms:*"), keys, always.clone()),
+                    statement("Allow", json!("kms:*Alias"), own_aliases, always.clone()),
+                ],
+            ),
+            (
+                "user",
+                "arn:aws:iam::000000000000:user/team/user",
+                vec![
+                    statement("Allow", json!(["kms:GenerateDataKey", "kms:Decrypt"]), keys, blue),
+                    statement("Deny", json!("kms:DisableKey"), "*", always.clone()),
+                ],
+            ),
+            (
+                "stranger",
+                "arn:aws:iam::444455556666:role/stranger",
+                vec![statement("Allow", json!("kms:*"), "*", always)],
+            ),
+            ("root", "arn:aws:iam::000000000000:root", Vec::new()),
+            ("later", "arn:aws:iam::000000000000:role/later", Vec::new()),
+        ] {
+            if !statements.is_empty() {
+                let file = self.file("identity.json");
+                fs::write(&file, json!({"Version": "2012-10-17", "Statement": statements}).to_string())
+                    .unwrap();
+                self.broker(&["principal", "policy", "put", principal, "own", file.to_str().unwrap()]);
+            }
+            credentials.insert(name.to_owned(), self.create_credential_of(principal, &[]));
+        }
+        credentials
     }
 
     fn serve(&self, transport: Transport) -> (Child, String) {

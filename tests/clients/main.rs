@@ -1,7 +1,8 @@
-//! The AWS CLI and boto3 against a running broker, and what they receive opened by implementations that are not ours.
+//! The AWS CLI, boto3 and the AWS SDKs for Rust and JavaScript against a running broker, and what they receive opened by
+//! implementations that are not ours.
 //!
-//! What the clients do is in the Python files beside this one. Each test here runs one of them against a broker of its own,
-//! over TLS or in the clear.
+//! What the clients do is in the files beside this one, in their languages. Each test here runs one of them against a
+//! broker of its own, over TLS or in the clear.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +17,7 @@ mod broker;
 mod clients;
 mod envelope;
 mod proxy;
+mod story;
 
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +57,11 @@ fn boto3_uses_asymmetric_and_hmac_keys() {
 }
 
 #[test]
+fn boto3_lives_by_identity_policies() {
+    run_python("boto3_identity", Transport::Tls);
+}
+
+#[test]
 fn boto3_meets_modelled_exceptions() {
     run_python("boto3_refusals", Transport::Tls);
 }
@@ -82,6 +89,19 @@ fn the_aws_cli_calls_every_operation_over_tls() {
 #[test]
 fn the_aws_cli_calls_every_operation_in_the_clear() {
     run_python("aws_cli", Transport::Plain);
+}
+
+#[test]
+fn the_encryption_sdk_outside_of_an_enclave_only_writes() {
+    run_python("encryption_sdk_outside", Transport::Tls);
+}
+
+/// Every operation and every constraint of botocore's service model; prints how many cases are as the model has them.
+#[test]
+fn the_broker_conforms_to_the_service_model() {
+    let report = run_python("conformance.suite", Transport::Plain);
+    let counted = report.lines().find(|line| line.starts_with("conformance: "));
+    println!("{}", counted.unwrap_or_else(|| panic!("nothing was counted: {report}")));
 }
 
 #[test]
@@ -155,9 +175,9 @@ fn the_rsa_crate_opens_what_the_aws_cli_receives() {
     }
 }
 
-/// Runs the tests in `tests/clients/<module>.py` against a new broker.
-fn run_python(module: &str, transport: Transport) {
-    run_python_with(module, &Broker::start(transport), &[]);
+/// Runs the tests in `tests/clients/<module>.py` against a new broker, and returns what they print.
+fn run_python(module: &str, transport: Transport) -> String {
+    run_python_with(module, &Broker::start(transport), &[])
 }
 
 /// The same with an SDK that finds a proxy by its environment, and the broker behind that.
@@ -167,7 +187,7 @@ fn run_python_through_a_proxy(module: &str, identity: Identity) {
     run_python_with(module, &broker, &proxy.environment());
 }
 
-fn run_python_with(module: &str, broker: &Broker, environment: &[(&str, String)]) {
+fn run_python_with(module: &str, broker: &Broker, environment: &[(&str, String)]) -> String {
     let venv = clients::require_venv();
     let output = Command::new(venv.join("bin/python"))
         .args(["-m", "unittest", "--verbose", module])
@@ -178,8 +198,9 @@ fn run_python_with(module: &str, broker: &Broker, environment: &[(&str, String)]
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{report}\n{}", broker.log());
+    assert!(output.status.success(), "{report}\n{}", broker.end_of_log());
     assert!(report.contains("\nRan ") && !report.contains("\nRan 0 "), "{report}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What `aws kms` prints, signed by the parent's credential.

@@ -62,6 +62,12 @@ def open_envelope(envelope):
     return subprocess.run(command, input=envelope, capture_output=True, check=True).stdout
 
 
+def broker(*arguments):
+    """A command of the broker's program on the data directory of the running one."""
+    data_dir = pathlib.Path(SETTING["directory"]) / "data"
+    subprocess.run([SETTING["program"], "--data-dir", data_dir, *arguments], capture_output=True, check=True)
+
+
 def change_database(statement, *parameters):
     """Changes what no command of the broker changes yet."""
     with sqlite3.connect(SETTING["database"], timeout=10) as database:

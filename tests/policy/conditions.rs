@@ -81,6 +81,18 @@ fn booleans_dates_addresses_and_callers() {
     ] {
         assert_eq!(holds(operator, key, values, &context), expected, "{operator} {key} {values}");
     }
+    for (caller, expected) in [
+        (Caller::Anonymous, "Anonymous"),
+        (principal("arn:aws:iam::111122223333:root"), "Account"),
+        (principal("arn:aws:iam::111122223333:user/alice"), "User"),
+        (principal("arn:aws:iam::111122223333:role/worker"), "AssumedRole"),
+        (principal("arn:aws:sts::111122223333:assumed-role/worker/one"), "AssumedRole"),
+        (principal("arn:aws:sts::111122223333:federated-user/alice"), "FederatedUser"),
+    ] {
+        assert!(holds_for(&caller, "StringEquals", "aws:PrincipalType", &format!("{expected:?}"), &context));
+        let is_user = expected == "User";
+        assert_eq!(holds_for(&caller, "Null", "aws:username", "false", &context), is_user, "{caller}");
+    }
     let session = principal("arn:aws:sts::111122223333:assumed-role/worker/one");
     let role = r#""arn:aws:iam::111122223333:role/worker""#;
     assert!(holds_for(&session, "ArnEquals", "aws:PrincipalArn", role, &context));
@@ -112,6 +124,12 @@ fn each_operator_on_an_absent_value() {
         ("DateGreaterThanEquals", "aws:CurrentTime", r#""2026-01-03""#, false),
         ("IpAddress", "aws:SourceIp", r#""0.0.0.0/0""#, false),
         ("NotIpAddress", "aws:SourceIp", r#""0.0.0.0/0""#, true),
+        ("NumericEquals", "kms:RotationPeriodInDays", "90", false),
+        ("NumericNotEquals", "kms:RotationPeriodInDays", "90", true),
+        ("NumericLessThan", "kms:RotationPeriodInDays", "90", false),
+        ("NumericLessThanEquals", "kms:RotationPeriodInDays", "90", false),
+        ("NumericGreaterThan", "kms:RotationPeriodInDays", "90", false),
+        ("NumericGreaterThanEquals", "kms:RotationPeriodInDays", "90", false),
     ];
     let absent = Context::default();
     for (operator, key, values, expected) in operators {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nitro_key_broker::attestation::{self, AttestedRecipient, Requirements, TrustAnchors};
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::policy::{
-    Algorithms, AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Permit, Policies, Question,
-    decide,
+    Algorithms, AllowedBy, Denial, GrantConstraint, GrantOperation, GrantTerms, Particulars, Permit,
+    Policies, Question, Refusal, Side, decide,
 };
 
 use super::*;
@@ -35,6 +35,10 @@ fn now() -> UnixTime {
     UnixTime::parse_rfc3339("2025-01-06T16:07:10Z").unwrap()
 }
 
+fn tags(key: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(key.to_owned(), value.to_owned())])
+}
+
 /// Asks for `kms:Decrypt`, over TLS from 203.0.113.9, with the encryption context `App=wallet`.
 fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Permit, Box<Denial>> {
     let encryption_context =
@@ -43,9 +47,23 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         caller: &principal("arn:aws:iam::111122223333:user/alice"),
         action: "kms:Decrypt",
         resource: KEY_ARN,
-        key_spec: "RSA_2048",
-        key_usage: "SIGN_VERIFY",
-        key_origin: "EXTERNAL",
+        resource_account: "111122223333",
+        key_spec: Some("RSA_2048"),
+        key_usage: Some("SIGN_VERIFY"),
+        key_origin: Some("EXTERNAL"),
+        tags: &tags("Team", "blue"),
+        particulars: Particulars {
+            bypasses_lockout_check: Some(true),
+            rotation_period_days: Some(180),
+            pending_window_days: Some(7),
+            re_encrypts_on_same_key: Some(false),
+            expiration_model: Some("KEY_MATERIAL_EXPIRES"),
+            valid_to: Some(now()),
+            wrapping_algorithm: Some("RSAES_OAEP_SHA_256"),
+            wrapping_key_spec: Some("RSA_4096"),
+            request_tags: Some(&tags("Cost", "1")),
+            tag_keys: &["Old".to_owned()],
+        },
         resource_aliases: &ALIASES.map(str::to_owned),
         request_alias: Some("alias/app"),
         recipient,
@@ -61,9 +79,11 @@ fn decide_for(policy: &str, recipient: Option<&AttestedRecipient>) -> Result<Per
         },
         source_ip: Some("203.0.113.9".parse().unwrap()),
         secure_transport: true,
+        user_agent: Some("aws-cli/1.0"),
+        region: "eu-central-1",
         now: now(),
     };
-    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), grants: &[] }, &question)
+    decide(&Policies { key: &KeyPolicy::parse(policy).unwrap(), identity: &[], grants: &[] }, &question)
 }
 
 #[test]
@@ -108,6 +128,31 @@ fn every_condition_key_sees_the_question() {
         ("DateEquals", "aws:CurrentTime", r#""2025-01-06T16:07:10Z""#.to_owned()),
         ("IpAddress", "aws:SourceIp", r#""203.0.113.9""#.to_owned()),
         ("Bool", "aws:SecureTransport", "true".to_owned()),
+        ("StringEquals", "kms:CustomerMasterKeySpec", r#""RSA_2048""#.to_owned()),
+        ("StringEquals", "kms:CustomerMasterKeyUsage", r#""SIGN_VERIFY""#.to_owned()),
+        ("Bool", "kms:MultiRegion", "false".to_owned()),
+        ("Bool", "kms:BypassPolicyLockoutSafetyCheck", "true".to_owned()),
+        ("NumericEquals", "kms:RotationPeriodInDays", r#""180""#.to_owned()),
+        ("NumericEquals", "kms:ScheduleKeyDeletionPendingWindowInDays", "7".to_owned()),
+        ("Bool", "kms:ReEncryptOnSameKey", "false".to_owned()),
+        ("StringEquals", "kms:ExpirationModel", r#""KEY_MATERIAL_EXPIRES""#.to_owned()),
+        ("DateEquals", "kms:ValidTo", r#""2025-01-06T16:07:10Z""#.to_owned()),
+        ("StringEquals", "kms:WrappingAlgorithm", r#""RSAES_OAEP_SHA_256""#.to_owned()),
+        ("StringEquals", "kms:WrappingKeySpec", r#""RSA_4096""#.to_owned()),
+        ("StringEquals", "aws:ResourceTag/Team", r#""blue""#.to_owned()),
+        ("StringEquals", "aws:RequestTag/Cost", r#""1""#.to_owned()),
+        ("ForAllValues:StringEquals", "aws:TagKeys", r#"["Cost","Old"]"#.to_owned()),
+        ("StringEquals", "aws:PrincipalAccount", r#""111122223333""#.to_owned()),
+        ("StringEquals", "aws:PrincipalType", r#""User""#.to_owned()),
+        ("Bool", "aws:PrincipalIsAWSService", "false".to_owned()),
+        ("Bool", "aws:ViaAWSService", "false".to_owned()),
+        ("StringEquals", "aws:username", r#""alice""#.to_owned()),
+        ("NumericEquals", "aws:EpochTime", "1736179630".to_owned()),
+        ("DateEquals", "aws:EpochTime", r#""2025-01-06T16:07:10Z""#.to_owned()),
+        ("StringEquals", "aws:EpochTime", r#""1736179630""#.to_owned()),
+        ("StringLike", "aws:UserAgent", r#""aws-cli/*""#.to_owned()),
+        ("StringEquals", "aws:RequestedRegion", r#""eu-central-1""#.to_owned()),
+        ("StringEquals", "aws:ResourceAccount", r#""111122223333""#.to_owned()),
     ] {
         // ForAllValues: alone would also hold for no values at all.
         let present =
@@ -119,6 +164,33 @@ fn every_condition_key_sees_the_question() {
         let absent = document(&[statement("Allow", &condition("Null", key, r#""true""#))]);
         assert!(decide_for(&absent, None).is_ok(), "{key}");
         assert!(decide_for(&absent, Some(&recipient)).is_err(), "{key}");
+    }
+}
+
+/// Keys of AWS that have no value here: a positive operator is false, a negated one true.
+#[test]
+fn what_no_request_has_is_absent() {
+    for (operator, key, value) in [
+        ("StringEquals", "kms:ViaService", "ec2.us-east-1.amazonaws.com"),
+        ("StringEquals", "kms:PrimaryRegion", "us-east-1"),
+        ("StringEquals", "aws:SourceVpc", "vpc-0a"),
+        ("StringEquals", "aws:PrincipalOrgID", "o-a"),
+        ("StringEquals", "aws:PrincipalTag/Team", "blue"),
+        ("StringEquals", "aws:ResourceTag/team", "blue"),
+        ("StringEquals", "aws:RequestTag/Team", "blue"),
+        ("ForAnyValue:StringEquals", "aws:CalledVia", "athena.amazonaws.com"),
+        ("Bool", "aws:MultiFactorAuthPresent", "true"),
+        ("NumericLessThan", "aws:MultiFactorAuthAge", "3600"),
+        ("ArnLike", "aws:SourceArn", "arn:aws:s3:::bucket"),
+        ("IpAddress", "aws:VpcSourceIp", "10.0.0.0/8"),
+    ] {
+        let values = format!("{value:?}");
+        let with = |operator: &str, values: &str| {
+            decide_for(&document(&[statement("Allow", &condition(operator, key, values))]), None).is_ok()
+        };
+        assert!(!with(operator, &values), "{key}");
+        assert!(with(&format!("{operator}IfExists"), &values), "{key}");
+        assert!(with("Null", "true") && !with("Null", "false"), "{key}");
     }
 }
 
@@ -135,7 +207,7 @@ fn a_denial_tells_the_caller_less_than_the_log() {
     let reason =
         "Statement[0] (Allow) Condition.Null.kms:EncryptionContext:App: expected absent, found present";
     assert_eq!(not_allowed.reasons(), [reason]);
-    assert!(matches!(not_allowed.verdict(), Verdict::NotAllowed { .. }));
+    assert_eq!(not_allowed.refusal(), Refusal::NotAllowed(Side::Resource));
 
     let denied = denial(&document(&[statement("Allow", ""), statement("Deny", r#""Sid":"Stop","#)]));
     let public = format!("{asked} with an explicit deny in a resource-based policy");
@@ -184,6 +256,12 @@ fn reasons_show_every_kind_of_value() {
             r#""arn:aws:iam::111122223333:user/alice""#,
         ),
         ("Null", "kms:RecipientAttestation:PCR0", "false", "present", "absent"),
+        ("NumericEquals", "kms:RotationPeriodInDays", "90", "90", r#""180""#),
+        ("NumericNotEquals", "kms:RotationPeriodInDays", "180", "none of 180", r#""180""#),
+        ("NumericLessThan", "kms:RotationPeriodInDays", "180", "less than 180", r#""180""#),
+        ("NumericLessThanEquals", "kms:RotationPeriodInDays", "179", "at most 179", r#""180""#),
+        ("NumericGreaterThan", "kms:RotationPeriodInDays", "180", "more than 180", r#""180""#),
+        ("NumericGreaterThanEquals", "kms:RotationPeriodInDays", "181", "at least 181", r#""180""#),
     ] {
         let policy = document(&[statement("Allow", &condition(operator, key, values))]);
         let reason =

@@ -217,7 +217,7 @@ fn documented_examples() {
                 .replace("<96 digits>", PCR0)
         })
         .collect();
-    let [one_image, rollout, signed, only_attested, administered, lending, whatever_is_granted] =
+    let [one_image, rollout, signed, only_attested, administered, lending, identity, whatever_is_granted] =
         examples.as_slice()
     else {
         panic!("{}", examples.len())
@@ -279,4 +279,12 @@ fn documented_examples() {
     assert!(matches!(denied(&Context::default()), Verdict::ExplicitlyDenied { .. }));
     assert!(matches!(denied(&attested(OTHER_PCR0)), Verdict::ExplicitlyDenied { .. }));
     assert!(matches!(denied(&attested(PCR0)), Verdict::NotAllowed { .. }));
+    let identity = IdentityPolicy::parse(identity).unwrap();
+    let allows = |action, resource| {
+        let context = &Context::default();
+        identity.evaluate(&PolicyRequest { caller: &worker, action, resource, context }).is_allowed()
+    };
+    let key = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e";
+    assert!(allows("kms:DescribeKey", key) && !allows("kms:Decrypt", key));
+    assert!(!allows("kms:DescribeKey", KEY_ARN), "it is in another Region");
 }

@@ -63,8 +63,8 @@ fn question<'q>(caller: &'q Caller, action: &'static str, context: &'q Encryptio
 /// What allowed, or why not.
 fn ask(policy: &str, grants: &[Arc<Grant>], question: &Question<'_>) -> Result<AllowedBy, Vec<String>> {
     let policy = KeyPolicy::parse(policy).unwrap();
-    let decision = decide(&Policies { key: &policy, grants }, question);
-    decision.map(|permit| permit.allowed_by().clone()).map_err(|denial| denial.reasons())
+    let decision = decide(&Policies { key: &policy, identity: &[], grants }, question);
+    decision.map(|permit| permit.allowed_by().clone()).map_err(|denial| denial.reasons().to_vec())
 }
 
 const DECRYPT: &[GrantOperation] = &[GrantOperation::Decrypt];
@@ -119,12 +119,16 @@ fn what_the_policy_says_comes_first() {
     for deny in ["", &unattested] {
         let denied = document(&[statement("Deny", deny)]);
         assert_eq!(ask(&denied, &grants, &decrypt).unwrap_err(), ["Statement[0] denies"]);
-        let denial = decide(&Policies { key: &KeyPolicy::parse(&denied).unwrap(), grants: &[] }, &decrypt);
+        let denial = decide(
+            &Policies { key: &KeyPolicy::parse(&denied).unwrap(), identity: &[], grants: &[] },
+            &decrypt,
+        );
         assert!(!denial.unwrap_err().leaves_room_for_a_grant());
     }
     let nothing = KeyPolicy::parse(NOTHING).unwrap();
     let denial = |action| {
-        decide(&Policies { key: &nothing, grants: &[] }, &question(&caller, action, &none)).unwrap_err()
+        decide(&Policies { key: &nothing, identity: &[], grants: &[] }, &question(&caller, action, &none))
+            .unwrap_err()
     };
     assert!(denial("kms:Decrypt").leaves_room_for_a_grant());
     for action in ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:RevokeGrant", "kms:ListGrants"] {
@@ -239,14 +243,17 @@ fn a_grant_is_retired_by_whom_it_names_and_its_account() {
     ] {
         let grant = grant(operations, equals(&[]));
         let question = question(&caller, "kms:RetireGrant", &none);
-        let retired = |policy| decide_retirement(&Policies { key: policy, grants: &[] }, &question, &grant);
+        let retired = |policy| {
+            decide_retirement(&Policies { key: policy, identity: &[], grants: &[] }, &question, &grant)
+        };
         // What a statement allows makes no difference, what it denies does.
         for policy in [&nothing, &open] {
             assert_eq!(retired(policy).ok(), expected, "{caller}");
         }
         assert_eq!(retired(&locked).unwrap_err().reasons(), ["Statement[0] denies"]);
         if expected.is_none() {
-            let reasons = retired(&nothing).unwrap_err().reasons();
+            let denial = retired(&nothing).unwrap_err();
+            let reasons = denial.reasons();
             assert!(reasons[0].ends_with(&format!("found {caller}")), "{reasons:?}");
         }
     }

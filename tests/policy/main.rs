@@ -13,17 +13,19 @@ mod conditions;
 mod decision;
 mod evaluation;
 mod grants;
+mod identity;
 mod properties;
 mod refused;
+mod variables;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use nitro_key_broker::policy::{
-    Caller, ConditionKey, ContextValue, ContextValues, Effect, EvaluationError, InvalidPrincipalArn,
-    KeyPolicy, MAX_POLICY_BYTES, PolicyError, PolicyRequest, PrincipalArn, Problem, Reason, RequestContext,
-    StatementRef, Verdict,
+    Caller, ConditionKey, ContextValue, ContextValues, Effect, EvaluationError, IdentityPolicy,
+    InvalidPrincipalArn, KeyPolicy, MAX_POLICY_BYTES, PolicyError, PolicyRequest, PrincipalArn, Problem,
+    Reason, RequestContext, StatementRef, Verdict,
 };
 use nitro_key_broker::time::UnixTime;
 use proptest::prelude::*;

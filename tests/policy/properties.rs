@@ -75,6 +75,9 @@ proptest! {
         if let Err(error) = KeyPolicy::parse(&text) {
             prop_assert!(!error.to_string().is_empty());
         }
+        if let Err(error) = IdentityPolicy::parse(&text) {
+            prop_assert!(!error.to_string().is_empty());
+        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ fn refused_statements() {
     let wildcard = |actual: &str| Problem::PrincipalWildcard { actual: actual.to_owned() };
     let service = |kind: &str| Problem::UnsupportedPrincipalType { kind: kind.to_owned() };
     let unknown = |name: &str| Problem::UnknownElement { name: name.to_owned() };
-    let variable = |actual: &str| Problem::PolicyVariable { actual: actual.to_owned() };
+    let variable =
+        |variable: &str, problem| Problem::PolicyVariable { variable: variable.to_owned(), problem };
     let never = || Problem::NeverApplies;
     let missing = |name| Problem::MissingElement { name };
     let both = |first, second| Problem::ConflictingElements { first, second };
@@ -97,7 +98,23 @@ fn refused_statements() {
         (
             &[("Resource", r#""arn:aws:kms:*:*:key/${aws:userid}""#)],
             ".Resource",
-            variable("arn:aws:kms:*:*:key/${aws:userid}"),
+            variable("aws:userid", "it is no condition key that is supported"),
+        ),
+        (
+            &[("Resource", r#""arn:aws:kms:*:*:key/${aws:TagKeys}""#)],
+            ".Resource",
+            variable("aws:TagKeys", "the key may have several values"),
+        ),
+        (
+            &[("Resource", r#""arn:aws:kms:*:*:key/${aws:username""#)],
+            ".Resource",
+            variable("aws:username", "no closing brace follows"),
+        ),
+        (&[("Resource", r#""arn:aws:${aws:username}""#)], ".Resource", value(arn, "arn:aws:${aws:username}")),
+        (
+            &[("Resource", r#""arn:aws:${aws:username}:*:*:key/a""#)],
+            ".Resource",
+            value(arn, "arn:aws:${aws:username}:*:*:key/a"),
         ),
         (&[("NotResource", r#""arn:aws:kms:*:*:key/a""#)], "", both("Resource", "NotResource")),
         (&[("Resource", ""), ("NotResource", r#"["*"]"#)], ".NotResource", never()),
@@ -155,7 +172,51 @@ fn refused_conditions() {
     let cases: Vec<(&str, &str, String, String, Problem)> = vec![
         ("StringEqual", PCR, quoted(PCR0), "StringEqual".into(), unknown_operator("StringEqual")),
         ("stringEquals", PCR, quoted(PCR0), "stringEquals".into(), unknown_operator("stringEquals")),
-        ("NumericEquals", PCR, quoted("1"), "NumericEquals".into(), unknown_operator("NumericEquals")),
+        (
+            "NumericEquals",
+            PCR,
+            quoted("1"),
+            format!("NumericEquals.{PCR}"),
+            other_type("NumericEquals", PCR, "a string"),
+        ),
+        (
+            "NumericLessThan",
+            "kms:RotationPeriodInDays",
+            quoted("7.5"),
+            "NumericLessThan.kms:RotationPeriodInDays".into(),
+            never("a whole number such as 7", "7.5"),
+        ),
+        (
+            "NumericEquals",
+            "kms:RotationPeriodInDays",
+            "7.5".into(),
+            "NumericEquals.kms:RotationPeriodInDays".into(),
+            wrong_type(strings, "a number"),
+        ),
+        (
+            "NumericLessThan",
+            "kms:RotationPeriodInDays",
+            quoted("${aws:EpochTime}"),
+            "NumericLessThan.kms:RotationPeriodInDays".into(),
+            Problem::PolicyVariable {
+                variable: "${aws:EpochTime}".into(),
+                problem: "in conditions, variables go with String and Arn operators only",
+            },
+        ),
+        (
+            "StringEquals",
+            "aws:PrincipalType",
+            quoted("Role"),
+            "StringEquals.aws:PrincipalType".into(),
+            never("Account, User, AssumedRole, FederatedUser or Anonymous", "Role"),
+        ),
+        (
+            "StringEquals",
+            "kms:ScheduleKeyDeletionPendingWindowInDays",
+            quoted("07"),
+            "StringEquals.kms:ScheduleKeyDeletionPendingWindowInDays".into(),
+            never("a whole number (or a Numeric operator)", "07"),
+        ),
         ("BinaryEquals", PCR, quoted("QQ=="), "BinaryEquals".into(), unknown_operator("BinaryEquals")),
         ("NullIfExists", PCR, quoted("true"), "NullIfExists".into(), unknown_operator("NullIfExists")),
         (
@@ -167,10 +228,10 @@ fn refused_conditions() {
         ),
         (
             "StringEquals",
-            "aws:SourceVpc",
+            "aws:userid",
             quoted("a"),
-            "StringEquals.aws:SourceVpc".into(),
-            unknown_key("aws:SourceVpc"),
+            "StringEquals.aws:userid".into(),
+            unknown_key("aws:userid"),
         ),
         (
             "StringEquals",
@@ -387,9 +448,12 @@ fn refused_conditions() {
         (
             "StringLike",
             CONTEXT,
-            quoted("${aws:username}-*"),
+            quoted("${aws:username, -}"),
             format!("StringLike.{CONTEXT}"),
-            Problem::PolicyVariable { actual: "${aws:username}-*".into() },
+            Problem::PolicyVariable {
+                variable: "aws:username, -".into(),
+                problem: "a default stands in single quotes",
+            },
         ),
     ];
     for (operator, key, values, path, problem) in cases {
@@ -495,7 +559,11 @@ fn refused_documents() {
             "Statement[1].Sid",
             Problem::DuplicateSid { sid: "A".to_owned() },
         ),
-        (" ".repeat(MAX_POLICY_BYTES + 1), "", Problem::TooLarge { bytes: MAX_POLICY_BYTES + 1 }),
+        (
+            " ".repeat(MAX_POLICY_BYTES + 1),
+            "",
+            Problem::TooLarge { bytes: MAX_POLICY_BYTES + 1, limit: MAX_POLICY_BYTES },
+        ),
     ] {
         assert_eq!(refusal(&policy), PolicyError { path: path.to_owned(), problem }, "{policy}");
     }

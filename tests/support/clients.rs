@@ -7,13 +7,35 @@ use std::path::{Path, PathBuf};
 /// # Panics
 /// When it is not there: what is not installed is not tested, and that is a failure.
 pub fn require_venv() -> PathBuf {
+    require("clients-venv", "bin/aws", "scripts/install-prerequisites clients")
+}
+
+/// The folder whose `node_modules` has the AWS SDK for JavaScript.
+///
+/// # Panics
+/// As [`require_venv`].
+#[allow(dead_code, reason = "not every test has stories to tell")]
+pub fn require_node_packages() -> PathBuf {
+    require("clients-node", "node_modules/@aws-sdk/client-kms", "scripts/install-prerequisites clients")
+}
+
+/// The program made of the AWS SDK for Rust.
+///
+/// # Panics
+/// As [`require_venv`].
+#[allow(dead_code, reason = "not every test has stories to tell")]
+pub fn require_sdk_for_rust() -> PathBuf {
+    let program = "debug/aws-sdk-kms-story";
+    require("clients-rust", program, "make sdk-for-rust").join(program)
+}
+
+fn require(folder: &str, content: &str, made_by: &str) -> PathBuf {
     // CARGO_TARGET_TMPDIR is `tmp` in the target directory.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let venv = target.join("clients-venv");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join(folder);
     assert!(
-        venv.join("bin/aws").exists(),
-        "{} has no AWS CLI: run `make test`, or `scripts/install-prerequisites clients`",
-        venv.display()
+        folder.join(content).exists(),
+        "{} has no {content}: run `make test`, or `{made_by}`",
+        folder.display()
     );
-    venv
+    folder
 }

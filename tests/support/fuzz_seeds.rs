@@ -5,6 +5,7 @@ use nitro_key_broker::time::UnixTime;
 
 use crate::envelope::{Emitter, Encoding, Rid};
 use crate::fuzz_targets::cose::SIGNED;
+use crate::fuzz_targets::eif::image::ImageToWrite;
 use crate::fuzz_targets::genuine::{MINTED, RECORDED, certificates_of, field, payload_of};
 use crate::fuzz_targets::{ciphertext_blob, cms, path, sigv4};
 use crate::mint::cbor::{Cbor, bytes};
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Seed> {
         requests_to_sign(),
         texts("policy", POLICIES),
         blobs(),
+        images(),
     ]
     .into_iter()
     .flatten()
@@ -206,6 +208,22 @@ fn blobs() -> Vec<Seed> {
     sealed.into_iter().chain(others).collect()
 }
 
+fn images() -> Vec<Seed> {
+    let image = |name: &str, image: &ImageToWrite| seed("eif", name.to_owned(), image.encode());
+    let usual = ImageToWrite::new(b"kernel", b"console=ttyS0", &[b"boot", b"application"]);
+    let mut without_metadata = ImageToWrite { version: 2, ..usual.clone() };
+    without_metadata.sections.remove(2);
+    let most: Vec<&[u8]> = vec![b"x"; 29];
+    vec![
+        image("usual", &usual),
+        image("aarch64", &ImageToWrite { flags: 1, ..usual }),
+        image("version_2", &without_metadata),
+        image("empty_sections", &ImageToWrite::new(b"", b"", &[b""])),
+        image("most_sections", &ImageToWrite::new(b"kernel", b"", &most)),
+        seed("eif", "signed".to_owned(), *include_bytes!("../../testdata/eif/signed.eif")),
+    ]
+}
+
 fn requests_to_sign() -> Vec<Seed> {
     let authorization = |names: &str, scope: &str| {
         format!(
@@ -325,6 +343,10 @@ const REQUESTS: &[(&str, &str)] = &[
 ];
 
 const POLICIES: &[(&str, &str)] = &[
+    (
+        "identity",
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"Keys","Effect":"Allow","Action":["kms:D?crypt","s3:GetObject"],"Resource":["arn:aws:kms:*:*:key/*","arn:aws:s3:::bucket/*"],"Condition":{"Null":{"kms:RecipientAttestation:PCR0":"false"}}},{"Effect":"Allow","Action":"s3:*","NotResource":"*","Condition":{"NumericLessThan":{"s3:max-keys":"10"}}},{"Effect":"Deny","NotAction":["iam:*","kms:*"],"Resource":"*"}]}"#,
+    ),
     (
         "everybody",
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -15,7 +16,8 @@ use crate::time::UnixTime;
 
 /// Make a key with new random material.
 ///
-/// Prints the key's ARN. Without --policy the key gets KMS's default: the account root, and nobody else, may use it.
+/// Prints the key's ARN. Without --policy the key gets KMS's default: the account root may use it, and whoever in the
+/// account has an identity policy that allows it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Create {
     /// What the key is made of, as CreateKey of KMS names it.
@@ -95,7 +97,7 @@ impl Create {
             return print_line(key.arn.as_str());
         }
         let aliases = alias.iter().map(ToString::to_string).collect();
-        print_json(&ListedKey::of(&KeyEntry { key, aliases }, &realm))
+        print_json(&ListedKey::of(&KeyEntry { key, aliases, tags: BTreeMap::new() }, &realm))
     }
 }
 

@@ -27,7 +27,8 @@ impl Describe {
         if self.json {
             return print_json(&listed);
         }
-        let ListedKey { metadata, aliases } = listed;
+        let ListedKey { metadata, aliases, tags } = listed;
+        let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let algorithms = [
             metadata.encryption_algorithms,
             metadata.signing_algorithms,
@@ -42,6 +43,7 @@ impl Describe {
             ("Spec", format!("{}, {}", metadata.key_spec, metadata.key_usage)),
             ("Algorithms", algorithms.join(", ")),
             ("Aliases", aliases.join(", ")),
+            ("Tags", tags.join(", ")),
             ("Description", metadata.description.escape_debug().to_string()),
             ("Material", metadata.current_key_material_id.unwrap_or_default()),
         ];

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 
-use super::row::ms;
+use super::row::{alias_entry, ms};
 use super::{SqliteStore, while_doing};
 use crate::keys::{AliasName, KeyId};
-use crate::store::{AliasStore, StoreError};
+use crate::store::{AliasEntry, AliasStore, StoreError};
 use crate::time::UnixTime;
 
 #[async_trait]
@@ -30,11 +30,19 @@ impl AliasStore for SqliteStore {
         }
     }
 
-    async fn update_alias(&self, name: &AliasName, from: KeyId, to: KeyId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE aliases SET key_id = ? WHERE name = ? AND key_id = ?")
-            .bind(to.to_string())
-            .bind(name.as_str())
-            .bind(from.to_string());
+    async fn update_alias(
+        &self,
+        name: &AliasName,
+        from: KeyId,
+        to: KeyId,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let update =
+            sqlx::query("UPDATE aliases SET key_id = ?, updated_at_ms = ? WHERE name = ? AND key_id = ?")
+                .bind(to.to_string())
+                .bind(ms(now))
+                .bind(name.as_str())
+                .bind(from.to_string());
         let is_there = self.change(update, "pointing an alias to another key").await?;
         is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
     }
@@ -45,5 +53,24 @@ impl AliasStore for SqliteStore {
             .bind(key.to_string());
         let is_there = self.change(delete, "deleting an alias").await?;
         is_there.then_some(()).ok_or_else(|| StoreError::NoSuchAlias(name.clone()))
+    }
+
+    async fn list_aliases(
+        &self,
+        key: Option<KeyId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AliasEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT name, key_id, created_at_ms, updated_at_ms FROM aliases \
+             WHERE name > ?1 AND (?2 IS NULL OR key_id = ?2) ORDER BY name LIMIT ?3",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(key.map(|key| key.to_string()))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(while_doing("listing aliases"))?;
+        rows.iter().map(alias_entry).collect()
     }
 }

@@ -70,7 +70,7 @@ impl GrantStore for SqliteStore {
         .bind(&key_id)
         .bind(name.as_deref())
         .bind(grantee.as_str())
-        .bind(&*grantee.without_role_path())
+        .bind(grantee.without_role_path())
         .bind(retiring)
         .bind(&operations)
         .bind(constraint_type)
@@ -119,7 +119,7 @@ impl GrantStore for SqliteStore {
         };
         let rows = sqlx::query("SELECT * FROM grants WHERE key_id = ? AND grantee_found_by IN (?, ?)")
             .bind(key.to_string())
-            .bind(&*caller.without_role_path())
+            .bind(caller.without_role_path())
             .bind(caller.principal_arn())
             .fetch_all(&mut **observer)
             .await
@@ -151,7 +151,7 @@ impl GrantStore for SqliteStore {
                  ORDER BY grant_id LIMIT ?",
             )
             .bind(key.to_string())
-            .bind(grantee.without_role_path().into_owned())
+            .bind(grantee.without_role_path().to_owned())
             .bind(grantee.as_str()),
         }
         .bind(after_or_start(after))

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::key_materials::insert_material;
 use super::row::{automatic_rotation, column, ms, optional_time_column, time_column, wrapped_material};
+use super::tags::insert_tags;
 use super::{Looked, SqliteStore, corrupt, while_doing};
 use crate::keys::{Key, KeyId, KeyIdentifier, KeyOrigin, KeySpec, KeyState, KeyUsage};
 use crate::policy::KeyPolicy;
@@ -46,7 +48,14 @@ impl KeyStore for SqliteStore {
         Ok(entries)
     }
 
-    async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
+    async fn list_key_ids(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyId>, StoreError> {
+        let page = sqlx::query_scalar("SELECT key_id FROM keys WHERE key_id > ? ORDER BY key_id LIMIT ?")
+            .bind(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind(limit);
+        self.ids(page, "listing keys").await
+    }
+
+    async fn insert_tagged_key(&self, key: &Key, tags: &BTreeMap<String, String>) -> Result<(), StoreError> {
         let doing = while_doing("adding a key");
         // Exhaustive, so that a new field cannot be forgotten here.
         let Key {
@@ -89,6 +98,7 @@ impl KeyStore for SqliteStore {
         for (version, material) in (1_i64..).zip(materials) {
             insert_material(&mut transaction, &key_id, version, material).await.map_err(doing)?;
         }
+        insert_tags(&mut transaction, &key_id, tags).await.map_err(doing)?;
         transaction.commit().await.map_err(doing)?;
         self.let_readers_notice().await;
         Ok(())
@@ -163,6 +173,7 @@ impl KeyStore for SqliteStore {
             "DELETE FROM grants WHERE key_id = ?",
             "DELETE FROM key_materials WHERE key_id = ?",
             "DELETE FROM key_usages WHERE key_id = ?",
+            "DELETE FROM tags WHERE key_id = ?",
             "DELETE FROM keys WHERE key_id = ?",
         ] {
             sqlx::query(delete).bind(&key_id).execute(&mut *transaction).await.map_err(doing)?;
@@ -219,6 +230,13 @@ impl SqliteStore {
                 .fetch_all(&mut **observer)
                 .await
                 .map_err(while_doing("reading aliases"))?;
+        let tags = sqlx::query("SELECT tag_key, tag_value FROM tags WHERE key_id = ?")
+            .bind(&id_text)
+            .fetch_all(&mut **observer)
+            .await
+            .map_err(while_doing("reading tags"))?;
+        let tags = tags.iter().map(|tag| Ok((column(tag, "tag_key")?, column(tag, "tag_value")?)));
+        let tags = tags.collect::<Result<_, StoreError>>()?;
         let key = Key {
             id,
             arn: self.realm.key_arn(id),
@@ -234,6 +252,6 @@ impl SqliteStore {
             policy: Arc::new(KeyPolicy::parse(&policy).map_err(|error| corrupt("key policy", error))?),
             materials: materials.iter().map(wrapped_material).collect::<Result<_, _>>()?,
         };
-        Ok(KeyEntry { key, aliases })
+        Ok(KeyEntry { key, aliases, tags })
     }
 }

@@ -1,10 +1,12 @@
 mod aliases;
 mod credentials;
 mod grants;
+mod identity_policies;
 mod key_materials;
 mod key_usages;
 mod keys;
 mod row;
+mod tags;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,13 +25,14 @@ use sqlx::{Sqlite, SqlitePool};
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
 use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
-use crate::policy::{Grant, GrantId, MAX_GRANTS_PER_KEY};
+use crate::policy::{AttachedPolicy, Grant, GrantId, MAX_GRANTS_PER_KEY, PolicyHolder};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys, aliases, credentials, grants or lists of grants remembered at most, all dropped when there would be more: a bound, not a working set.
+/// Keys, aliases, credentials, principals, grants or lists of grants remembered at most, all dropped when there would be
+/// more: a bound, not a working set.
 const MAX_CACHED: usize = 10_000;
 
 /// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
@@ -59,6 +62,7 @@ struct Cache {
     keys: HashMap<KeyId, Arc<KeyEntry>>,
     aliases: HashMap<AliasName, KeyId>,
     credentials: HashMap<String, Arc<Credential>>,
+    identity_policies: HashMap<PolicyHolder, Arc<[AttachedPolicy]>>,
     grants: HashMap<GrantId, Arc<Grant>>,
     grants_to: GrantsTo,
 }

@@ -5,10 +5,10 @@ use sqlx::{Row, Sqlite};
 
 use super::{corrupt, while_doing};
 use crate::keys::{
-    AutomaticRotation, Import, KeyId, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial,
+    AliasName, AutomaticRotation, Import, KeyId, KeyMaterialId, Rotation, RotationKind, WrappedKeyMaterial,
 };
 use crate::policy::PrincipalArn;
-use crate::store::{Credential, StoreError};
+use crate::store::{AliasEntry, Credential, StoreError};
 use crate::time::UnixTime;
 
 pub(super) fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
@@ -27,6 +27,17 @@ pub(super) fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
             .transpose()?,
         created_at: time_column(row, "created_at_ms")?,
         expires_at: optional_time_column(row, "expires_at_ms")?,
+    })
+}
+
+pub(super) fn alias_entry(row: &SqliteRow) -> Result<AliasEntry, StoreError> {
+    let (name, key): (String, String) = (column(row, "name")?, column(row, "key_id")?);
+    let created_at = time_column(row, "created_at_ms")?;
+    Ok(AliasEntry {
+        name: AliasName::parse(&name).map_err(|error| corrupt("alias", error))?,
+        key: key.parse().map_err(|error| corrupt("key id", error))?,
+        created_at,
+        updated_at: optional_time_column(row, "updated_at_ms")?.unwrap_or(created_at),
     })
 }
 

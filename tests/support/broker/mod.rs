@@ -22,11 +22,12 @@ use nitro_key_broker::keys::{
     Realm, WrappedKeyMaterial,
 };
 use nitro_key_broker::operations::{Broker, Housekeeping, NewKey};
-use nitro_key_broker::policy::{KeyPolicy, PrincipalArn};
+use nitro_key_broker::policy::{IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey};
 use nitro_key_broker::server::{Limits, ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
 use nitro_key_broker::store::{
-    AliasStore, Credential, CredentialStore, KeyStore, SqliteStore, Store, credential_wrapping_context,
+    AliasStore, Credential, CredentialStore, IdentityPolicyStore, KeyStore, SqliteStore, Store,
+    credential_wrapping_context,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::{Value, json};
@@ -293,6 +294,13 @@ impl TestBroker {
         self.store.set_policy(key, &parse_policy(policy)).await.unwrap();
     }
 
+    /// Attaches an identity policy to a user or role, in place of one of the same name.
+    pub async fn attach_policy(&self, principal: &str, name: &str, policy: &Value) {
+        let (holder, name) = (PolicyHolder::parse(principal).unwrap(), PolicyName::parse(name).unwrap());
+        let policy = IdentityPolicy::parse(&policy.to_string()).unwrap();
+        self.store.put_identity_policy(&holder, &name, &policy).await.unwrap();
+    }
+
     /// An access key for `principal`; with `lifetime_secs` it has a session token and ends.
     pub async fn create_credential(&self, principal: &str, lifetime_secs: Option<u64>) -> TestCredential {
         let hex = hex::encode_upper(rand::random::<[u8; 8]>());
@@ -331,6 +339,14 @@ impl TestBroker {
 
 pub fn parse_policy(policy: &Value) -> KeyPolicy {
     KeyPolicy::parse(&policy.to_string()).unwrap()
+}
+
+/// What an identity policy with one statement says of `actions`.
+pub fn identity_policy(effect: &str, actions: &Value, resource: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": {"Effect": effect, "Action": actions, "Resource": resource},
+    })
 }
 
 /// Everything to everybody, whatever enclave it is.

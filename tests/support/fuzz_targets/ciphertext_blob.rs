@@ -51,7 +51,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         encryption_context: &context,
         ..Question::new(&Caller::Anonymous, "kms:Decrypt", key.arn.as_str(), UnixTime::from_ms(0))
     };
-    let permit = decide(&Policies { key: &key.policy, grants: &[] }, &question).unwrap();
+    let permit = decide(&Policies { key: &key.policy, identity: &[], grants: &[] }, &question).unwrap();
     Setting { key, permit, context }
 });
 

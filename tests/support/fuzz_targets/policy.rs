@@ -1,10 +1,11 @@
-//! Key policies: what is accepted is kept byte for byte, and means the same in every equivalent form.
+//! Key policies and identity policies: what is accepted is kept byte for byte, and means the same in every equivalent
+//! form.
 
 use std::borrow::Cow;
 
 use nitro_key_broker::policy::{
-    Caller, ConditionKey, ContextValue, ContextValues, KeyPolicy, MAX_POLICY_BYTES, PolicyRequest,
-    PrincipalArn, RequestContext, Verdict,
+    Caller, ConditionKey, ContextValue, ContextValues, IdentityPolicy, KeyPolicy,
+    MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES, PolicyRequest, PrincipalArn, RequestContext, Verdict,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::{Value, json};
@@ -13,21 +14,103 @@ const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a
 
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    match KeyPolicy::parse(text) {
-        Err(error) => assert!(!error.to_string().is_empty()),
-        Ok(policy) => {
-            assert_eq!(policy.text(), text);
-            let verdicts = verdicts(&policy);
-            let document: Value = serde_json::from_str(text).expect("a policy is JSON to serde_json too");
-            assert_same_verdicts(&verdicts, &document);
-            assert_same_verdicts(&verdicts, &with_statements_reversed(&document));
-            assert_all_denied(&document);
+    for kind in [&Kind::KEY, &Kind::IDENTITY] {
+        match (kind.parse)(text) {
+            Err(refusal) => assert!(!refusal.is_empty()),
+            Ok(policy) => {
+                assert_eq!(policy.text(), text);
+                let verdicts = verdicts(&*policy);
+                let document: Value = serde_json::from_str(text).expect("a policy is JSON to serde_json too");
+                kind.assert_same_verdicts(&verdicts, &document);
+                kind.assert_same_verdicts(&verdicts, &with_statements_reversed(&document));
+                kind.assert_all_denied(&document);
+            }
         }
     }
 }
 
+/// A policy of either kind.
+trait Policy {
+    fn text(&self) -> &str;
+    fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict;
+}
+
+impl Policy for KeyPolicy {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
+        self.evaluate(request)
+    }
+}
+
+impl Policy for IdentityPolicy {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
+        self.evaluate(request)
+    }
+}
+
+/// What differs between the two kinds of policy.
+struct Kind {
+    parse: fn(&str) -> Result<Box<dyn Policy>, String>,
+    /// No document that serde_json writes in fewer bytes is too long.
+    short_enough: usize,
+    deny_all: fn() -> Value,
+}
+
+impl Kind {
+    const KEY: Self = Self {
+        parse: |text| match KeyPolicy::parse(text) {
+            Ok(policy) => Ok(Box::new(policy)),
+            Err(error) => Err(error.to_string()),
+        },
+        short_enough: MAX_POLICY_BYTES,
+        deny_all: || json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"}),
+    };
+    const IDENTITY: Self = Self {
+        parse: |text| match IdentityPolicy::parse(text) {
+            Ok(policy) => Ok(Box::new(policy)),
+            Err(error) => Err(error.to_string()),
+        },
+        short_enough: MAX_IDENTITY_POLICY_CHARACTERS,
+        deny_all: || json!({"Effect": "Deny", "Action": "kms:*", "Resource": "*"}),
+    };
+
+    /// Another order of members, other white space and other escapes mean the same.
+    fn assert_same_verdicts(&self, expected: &[bool], document: &Value) {
+        if let Some(policy) = self.parse_again(document) {
+            assert_eq!(verdicts(&*policy), expected, "{document}");
+        }
+    }
+
+    /// A statement that denies everything beats whatever the others allow.
+    fn assert_all_denied(&self, document: &Value) {
+        let mut document = document.clone();
+        let statements = match document["Statement"].take() {
+            Value::Array(statements) => statements,
+            statement => vec![statement],
+        };
+        document["Statement"] = statements.into_iter().chain([(self.deny_all)()]).collect();
+        if let Some(policy) = self.parse_again(&document) {
+            assert!(verdicts(&*policy).iter().all(|is_allowed| !is_allowed), "{document}");
+        }
+    }
+
+    /// `None` only when the form is too long.
+    fn parse_again(&self, document: &Value) -> Option<Box<dyn Policy>> {
+        let text = document.to_string();
+        (text.len() <= self.short_enough)
+            .then(|| (self.parse)(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+}
+
 /// Whether each of a fixed set of requests is allowed.
-fn verdicts(policy: &KeyPolicy) -> Vec<bool> {
+fn verdicts(policy: &dyn Policy) -> Vec<bool> {
     let principal = |arn| Caller::Principal { arn: PrincipalArn::parse(arn).unwrap() };
     let callers = [
         Caller::Anonymous,
@@ -51,40 +134,12 @@ fn verdicts(policy: &KeyPolicy) -> Vec<bool> {
     verdicts
 }
 
-/// Another order of members, other white space and other escapes mean the same.
-fn assert_same_verdicts(expected: &[bool], document: &Value) {
-    if let Some(policy) = parse(document) {
-        assert_eq!(verdicts(&policy), expected, "{document}");
-    }
-}
-
 fn with_statements_reversed(document: &Value) -> Value {
     let mut document = document.clone();
     if let Some(Value::Array(statements)) = document.get_mut("Statement") {
         statements.reverse();
     }
     document
-}
-
-/// A statement that denies everything beats whatever the others allow.
-fn assert_all_denied(document: &Value) {
-    let mut document = document.clone();
-    let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"});
-    let statements = match document["Statement"].take() {
-        Value::Array(statements) => statements,
-        statement => vec![statement],
-    };
-    document["Statement"] = statements.into_iter().chain([deny]).collect();
-    if let Some(policy) = parse(&document) {
-        assert!(verdicts(&policy).iter().all(|is_allowed| !is_allowed), "{document}");
-    }
-}
-
-/// `None` only when the form is too long.
-fn parse(document: &Value) -> Option<KeyPolicy> {
-    let text = document.to_string();
-    (text.len() <= MAX_POLICY_BYTES)
-        .then(|| KeyPolicy::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
 }
 
 /// A request over TLS from one address, with or without an attested enclave.
