@@ -30,7 +30,7 @@ pub struct ForwardSettings {
     pub drain_timeout_seconds: Option<u64>,
 }
 
-/// One route: in the file a table with `listen` and `to`, on the command line `LISTEN=HOST:PORT`.
+/// One route: in the file a table with `listen` and `target`, on the command line `LISTEN=HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSetting {
@@ -38,7 +38,7 @@ pub struct RouteSetting {
     pub listen: ListenUrl,
     /// Where their connections go, `HOST:PORT`.
     #[serde(deserialize_with = "deserialize_target")]
-    pub to: Target,
+    pub target: Target,
 }
 
 /// A text that is no [`RouteSetting`], or one that enclaves cannot use.
@@ -112,7 +112,7 @@ impl RouteSetting {
     fn route(&self) -> Result<Route, InvalidRoute> {
         match (&self.listen.socket, self.listen.tls) {
             (ListenSocket::Unix(_) | ListenSocket::Vsock(..), false) => {
-                Ok(Route { listen: self.listen.address(false), target: self.to.clone() })
+                Ok(Route { listen: self.listen.address(false), target: self.target.clone() })
             }
             _ => Err(InvalidRoute::Listen(self.listen.clone())),
         }
@@ -124,10 +124,10 @@ impl FromStr for RouteSetting {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // A path may hold the sign, a target does not.
-        let (listen, to) = text.rsplit_once('=').ok_or_else(|| InvalidRoute::Form(shorten(text)))?;
+        let (listen, target) = text.rsplit_once('=').ok_or_else(|| InvalidRoute::Form(shorten(text)))?;
         let route = Self {
             listen: listen.parse().map_err(|error| InvalidRoute::Part(format!("{error}")))?,
-            to: to.parse().map_err(|error| InvalidRoute::Part(format!("{error}")))?,
+            target: target.parse().map_err(|error| InvalidRoute::Part(format!("{error}")))?,
         };
         route.route().map(|_| route)
     }
@@ -148,7 +148,7 @@ mod tests {
     fn the_file_and_the_command_line_add_up() {
         let file: ForwardSettings = toml::from_str(
             "metrics = '127.0.0.1:9464'\nidle_timeout_seconds = 60\n\
-             [[route]]\nlisten = 'vsock://any:8443'\nto = 'broker.example.com:8443'\n",
+             [[route]]\nlisten = 'vsock://any:8443'\ntarget = 'broker.example.com:8443'\n",
         )
         .unwrap();
         let flags = ForwardSettings {
@@ -185,15 +185,21 @@ mod tests {
         for listen in ["http://127.0.0.1:1", "https://127.0.0.1:1", "vsock+tls://any:1", "unix+tls:/a"] {
             assert_eq!(parse(&format!("{listen}=host:1")), InvalidRoute::Listen(listen.parse().unwrap()));
         }
-        let file = "[[route]]\nlisten = 'http://127.0.0.1:1'\nto = 'host:1'";
+        let file = "[[route]]\nlisten = 'http://127.0.0.1:1'\ntarget = 'host:1'";
         let settings: ForwardSettings = toml::from_str(file).unwrap();
         assert!(matches!(settings.forward_config().unwrap_err(), InvalidRoute::Listen(_)));
     }
 
     #[test]
+    fn the_file_of_the_deployment_is_read() {
+        let file: ForwardSettings = toml::from_str(include_str!("../../deploy/parent/forward.toml")).unwrap();
+        assert_eq!(file.forward_config().unwrap().routes.len(), 1);
+    }
+
+    #[test]
     fn an_unknown_setting_is_an_error() {
         for (file, unknown) in
-            [("routes = []", "routes"), ("[[route]]\nlisten = 'unix:a'\nto = 'b:1'\ntls = true", "tls")]
+            [("routes = []", "routes"), ("[[route]]\nlisten = 'unix:a'\ntarget = 'b:1'\ntls = true", "tls")]
         {
             let error = toml::from_str::<ForwardSettings>(file).unwrap_err().to_string();
             assert!(error.contains(&format!("unknown field `{unknown}`")), "{error}");
