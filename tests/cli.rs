@@ -335,14 +335,6 @@ hint: pass --key-usage GENERATE_VERIFY_MAC
 
 "#]],
         ),
-        (
-            &["--key-spec", "RSA_2048", "--key-usage", "SIGN_VERIFY", "--origin", "EXTERNAL"],
-            str![[r#"
-error: a key with the KeySpec RSA_2048 cannot have the Origin EXTERNAL here
-[status 2]
-
-"#]],
-        ),
     ] {
         let output = data_dir.run(&[&["key", "create"], arguments].concat());
         assert_data_eq!(transcript(&output), expected);

@@ -22,7 +22,7 @@ pub use ecdh::{EcdhPublicKey, ecdh};
 pub use hmac::{HmacDigest, hmac, hmac_sha256, verify_hmac};
 pub use import_wrapping::{ImportWrapping, unwrap_imported};
 pub use kdf::hkdf_sha256;
-pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair};
+pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair, read_key_pair};
 pub use oaep::{OaepDigest, OaepKey, OaepPrivateKey};
 pub use p384::P384PublicKey;
 pub use random::fill_random;
