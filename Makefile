@@ -22,7 +22,7 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients sdk-for-rust peers ## Lint, then every test: unit, property, real clients, other verifiers, the README and the demo
+test: lint prerequisites-of-clients prerequisites-of-e2e sdk-for-rust peers ## Lint, then every test: unit, property, real clients, an emulated enclave, other verifiers, the README and the demo
 	cargo test --workspace --locked
 
 .PHONY: lint
@@ -36,6 +36,19 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 .PHONY: bench
 bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
 	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
+
+.PHONY: e2e
+e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
+	cargo test --locked --test e2e -- --nocapture
+
+.PHONY: e2e-nitro
+e2e-nitro: prerequisites-of-e2e ## Boot an image in QEMU's nitro-enclave machine, which measures it (builds that QEMU first: ten minutes)
+	@scripts/build-nitro-qemu
+	cargo test --locked --test e2e -- --ignored --nocapture
+
+.PHONY: crowd
+crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for SECONDS=60 while the broker restarts twice
+	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
 
 .PHONY: differential
 differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
@@ -83,6 +96,10 @@ $(TOOLS)/bin/cargo-fuzz: | prerequisites
 .PHONY: prerequisites
 prerequisites:
 	@scripts/install-prerequisites build
+
+.PHONY: prerequisites-of-e2e
+prerequisites-of-e2e:
+	@scripts/install-prerequisites build clients e2e
 
 .PHONY: prerequisites-of-clients
 prerequisites-of-clients:

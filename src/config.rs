@@ -1,5 +1,7 @@
 //! What `serve` is told: `broker.toml` in the data directory, overridden by the command line.
 
+pub mod forward;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -106,13 +108,7 @@ impl Config {
     /// # Errors
     /// When the file is there and cannot be read whole.
     pub fn load(directory: &Path) -> Result<Self, ConfigError> {
-        let path = directory.join(CONFIG_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|error| ConfigError::Syntax { path, problem: error.to_string() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(ConfigError::Io { path, error }),
-        }
+        Ok(read_toml(&directory.join(CONFIG_FILE))?.unwrap_or_default())
     }
 
     /// These settings where `over` leaves one open, `over`'s elsewhere.
@@ -179,6 +175,17 @@ impl Config {
             max_connections: self.max_connections.unwrap_or(default.max_connections),
             ..default
         }
+    }
+}
+
+/// The settings in the file at `path`, if there is one.
+fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text)
+            .map(Some)
+            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), problem: error.to_string() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ConfigError::Io { path: path.to_owned(), error }),
     }
 }
 

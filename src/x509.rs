@@ -328,6 +328,11 @@ fn validity_of(certificate: &X509Certificate<'_>) -> Validity {
     }
 }
 
+/// The key of one certificate, where it is on P-384. Of a path or a validity nothing is known.
+pub fn p384_key_of(der: &[u8]) -> Option<P384PublicKey> {
+    parse_certificate(der).ok().as_ref().and_then(p384_key)
+}
+
 fn p384_key(certificate: &X509Certificate<'_>) -> Option<P384PublicKey> {
     let spki = certificate.public_key();
     let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());

@@ -31,6 +31,14 @@ fn run(arguments: &[&str]) -> Output {
     program(arguments).output().unwrap()
 }
 
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = program(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// Everything a user sees, for one golden text.
 fn transcript(output: &Output) -> String {
     let status = output.status.code().unwrap();
@@ -87,10 +95,11 @@ impl DataDir {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 17] = [
+    let commands: [(&[&str], snapbox::Data); 20] = [
         (&[], file!["golden/help.txt"]),
         (&["init"], file!["golden/help_init.txt"]),
         (&["serve"], file!["golden/help_serve.txt"]),
+        (&["forward"], file!["golden/help_forward.txt"]),
         (&["key"], file!["golden/help_key.txt"]),
         (&["key", "create"], file!["golden/help_key_create.txt"]),
         (&["key", "list"], file!["golden/help_key_list.txt"]),
@@ -105,6 +114,8 @@ fn help_of_every_command() {
         (&["credential", "create"], file!["golden/help_credential_create.txt"]),
         (&["verify"], file!["golden/help_verify.txt"]),
         (&["inspect"], file!["golden/help_inspect.txt"]),
+        (&["eif"], file!["golden/help_eif.txt"]),
+        (&["eif", "measure"], file!["golden/help_eif_measure.txt"]),
     ];
     for (command, golden) in commands {
         let output = run(&[command, &["--help"]].concat());
@@ -134,6 +145,11 @@ For more information, try '--help'.
         &["init", "--tls-name", "x"],
         &["serve", "--listen", "localhost:80"],
         &["serve", "--tls-key", "x"],
+        &["forward"],
+        &["forward", "--route", "vsock://any:8443"],
+        &["forward", "--route", "http://127.0.0.1:80=localhost:80"],
+        &["forward", "--route", "vsock://any:8443=19:8443"],
+        &["forward", "--config", "/nonexistent"],
         &["serve", "--max-clock-skew", "0"],
         &["serve", "--max-clock-skew", "901"],
         &["serve", "--max-presigned", "604801"],
@@ -147,6 +163,9 @@ For more information, try '--help'.
         &["verify", RECORDED, "--at", "yesterday"],
         &["inspect"],
         &["inspect", "/nonexistent"],
+        &["eif", "measure"],
+        &["eif", "measure", "/nonexistent"],
+        &["eif", "measure", "/"],
         &["inspect", RECORDED, "--at", "yesterday"],
         &["inspect", RECORDED, "--root", RECORDED],
     ] {
@@ -316,14 +335,6 @@ hint: pass --key-usage GENERATE_VERIFY_MAC
 
 "#]],
         ),
-        (
-            &["--key-spec", "RSA_2048", "--key-usage", "SIGN_VERIFY", "--origin", "EXTERNAL"],
-            str![[r#"
-error: a key with the KeySpec RSA_2048 cannot have the Origin EXTERNAL here
-[status 2]
-
-"#]],
-        ),
     ] {
         let output = data_dir.run(&[&["key", "create"], arguments].concat());
         assert_data_eq!(transcript(&output), expected);
@@ -431,6 +442,25 @@ fn a_credential_is_shown_once_and_its_secret_is_stored_wrapped() {
 }
 
 #[test]
+fn eif_measure_shows_sections_signer_and_registers() {
+    let assert = Assert::new().action_env("SNAPSHOTS");
+    let measure = |arguments: &[&str]| transcript(&run(&[&["eif", "measure"], arguments].concat()));
+    assert.eq(measure(&["testdata/eif/signed.eif"]), file!["golden/eif_measure_signed.txt"]);
+    assert.eq(measure(&["testdata/eif/aarch64.eif", "--json"]), file!["golden/eif_measure_json.txt"]);
+    assert_data_eq!(
+        measure(&[RECORDED]),
+        str![[r#"
+error: testdata/recorded/eu-central-1_2025-01-06_rsa_2048_recipient.bin is no consistent image: expected the magic bytes 2e656966 (.eif), found 8444a101
+[status 1]
+
+"#]]
+    );
+    let image = fs::read("testdata/eif/three_ramdisks.eif").unwrap();
+    let by_name = run(&["eif", "measure", "testdata/eif/three_ramdisks.eif"]);
+    assert_eq!(run_with_input(&["eif", "measure", "-"], &image).stdout, by_name.stdout);
+}
+
+#[test]
 fn verify_shows_each_step() {
     let at = "2025-01-06T16:07:10Z";
     assert_data_eq!(transcript(&run(&["verify", RECORDED, "--at", at])), file!["golden/verify_genuine.txt"]);
@@ -503,14 +533,7 @@ fn verify_reads_base64_and_standard_input() {
     let wrapped: Vec<&str> =
         text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
     for input in [document.clone(), wrapped.join("\n").into_bytes()] {
-        let mut child = program(&["verify", "-", "--at", "2025-01-06T16:07:10Z"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(&input).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = run_with_input(&["verify", "-", "--at", "2025-01-06T16:07:10Z"], &input);
         assert!(output.status.success(), "{}", transcript(&output));
     }
 }

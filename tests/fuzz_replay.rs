@@ -119,6 +119,11 @@ fn ciphertext_blob() {
     replay("ciphertext_blob", 500);
 }
 
+#[test]
+fn eif() {
+    replay("eif", 1000);
+}
+
 /// Each target has its seeds, its program in the fuzz crate, and its test above.
 #[test]
 fn every_target_is_complete() {

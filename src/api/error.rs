@@ -110,16 +110,14 @@ impl ApiError {
 
 impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
-        use crate::keys::{KeyKindError, KeyStateError};
+        use crate::keys::KeyStateError;
 
         let exception = match &error {
             OperationError::RecipientRequired { .. }
             | OperationError::FileNameForDocument { .. }
             | OperationError::GrantDoesNotFit(_)
             | OperationError::Attestation(_)
-            | OperationError::InvalidKeyKind(
-                KeyKindError::Incompatible { .. } | KeyKindError::UsageMissing(_),
-            )
+            | OperationError::InvalidKeyKind(_)
             | OperationError::InvalidParameter(_)
             | OperationError::InvalidPeerKey(_)
             | OperationError::ImportValidTo { .. } => "ValidationException",
@@ -135,9 +133,7 @@ impl From<OperationError> for ApiError {
             | OperationError::TooManyGrants { .. }
             | OperationError::TooManyTags => "LimitExceededException",
             OperationError::Tag(_) => "TagException",
-            OperationError::Unsupported(_)
-            | OperationError::Origin(_)
-            | OperationError::InvalidKeyKind(KeyKindError::NotImported(_)) => "UnsupportedOperationException",
+            OperationError::Unsupported(_) | OperationError::Origin(_) => "UnsupportedOperationException",
             OperationError::MalformedPolicy(_) | OperationError::PolicyLocksOut => {
                 "MalformedPolicyDocumentException"
             }

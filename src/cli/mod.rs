@@ -7,7 +7,9 @@ mod alias;
 mod credential;
 mod data_dir;
 mod document;
+mod eif;
 mod error;
+mod forward;
 mod init;
 mod inspect;
 mod key;
@@ -51,6 +53,7 @@ struct Cli {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Forward(forward::Forward),
     #[command(subcommand)]
     Key(key::KeyCommand),
     #[command(subcommand)]
@@ -63,6 +66,8 @@ enum Command {
     Credential(credential::CredentialCommand),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    #[command(subcommand)]
+    Eif(eif::EifCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -89,6 +94,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let command = match cli.command {
         Command::Verify(command) => return command.run(),
         Command::Inspect(command) => return command.run(),
+        Command::Eif(command) => return command.run(),
         command => command,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -99,6 +105,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         match command {
             Command::Init(command) => command.run(&data_dir).await,
             Command::Serve(command) => command.run(&data_dir).await,
+            Command::Forward(command) => command.run().await,
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,
             Command::Policy(command) => command.run(&data_dir).await,
@@ -106,6 +113,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Credential(command) => command.run(&data_dir).await,
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Eif(command) => command.run(),
         }
     })
 }

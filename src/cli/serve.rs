@@ -105,7 +105,7 @@ impl Serve {
 
         let shutdown = shutdown_signal()?;
         for (address, ListenUrl { tls, .. }) in server.local_addresses().iter().zip(urls) {
-            let url = ListenUrl { socket: bound_socket(address), tls };
+            let url = bound_url(address, tls);
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
@@ -217,7 +217,8 @@ fn load_tls(certificate: Option<&(PathBuf, PathBuf)>) -> Result<ServerTls, CliEr
     ServerTls::load(certificate, key).map_err(CliError::failed)
 }
 
-fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
+/// Resolves at SIGTERM or SIGINT.
+pub(super) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     let listen = |kind| signal(kind).map_err(CliError::failed);
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -229,13 +230,14 @@ fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     })
 }
 
-/// The socket with the port that the kernel chose.
-fn bound_socket(address: &LocalAddress) -> ListenSocket {
-    match address {
+/// A place to listen, with the port that the kernel chose.
+pub(super) fn bound_url(address: &LocalAddress, tls: bool) -> ListenUrl {
+    let socket = match address {
         LocalAddress::Tcp(address) => ListenSocket::Tcp(*address),
         LocalAddress::Unix(path) => ListenSocket::Unix(path.clone()),
         LocalAddress::Vsock { cid, port } => {
             ListenSocket::Vsock((*cid != ListenAddress::VMADDR_CID_ANY).then_some(*cid), *port)
         }
-    }
+    };
+    ListenUrl { socket, tls }
 }

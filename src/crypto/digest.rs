@@ -18,6 +18,33 @@ pub fn sha384(parts: &[&[u8]]) -> [u8; SHA384_LEN] {
     to_array(context.finish())
 }
 
+/// SHA-384 of what comes in pieces.
+#[derive(Clone)]
+pub struct Sha384(Context);
+
+impl Default for Sha384 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sha384 {
+    /// The digest of nothing so far.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA384))
+    }
+
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> [u8; SHA384_LEN] {
+        to_array(self.0.finish())
+    }
+}
+
 fn to_array<const LEN: usize>(digest: Digest) -> [u8; LEN] {
     let mut array = [0; LEN];
     array.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);

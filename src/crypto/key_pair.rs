@@ -54,21 +54,61 @@ pub fn generate_key_pair(kind: KeyPairKind) -> Result<KeyPairDer, CryptoError> {
     }
 }
 
+/// The key pair of this kind whose private half is `private_key`, PKCS#8 PrivateKeyInfo; encoded anew, so that the same
+/// key has one encoding however it came.
+///
+/// # Errors
+/// When it is no such private key.
+pub fn read_key_pair(kind: KeyPairKind, private_key: &[u8]) -> Result<KeyPairDer, CryptoError> {
+    match kind {
+        KeyPairKind::Rsa2048 => read_rsa(private_key, 256),
+        KeyPairKind::Rsa3072 => read_rsa(private_key, 384),
+        KeyPairKind::Rsa4096 => read_rsa(private_key, 512),
+        KeyPairKind::P256 => read_ec(private_key, &ECDSA_P256_SHA256_ASN1_SIGNING),
+        KeyPairKind::P384 => read_ec(private_key, &ECDSA_P384_SHA384_ASN1_SIGNING),
+        KeyPairKind::P521 => read_ec(private_key, &ECDSA_P521_SHA512_ASN1_SIGNING),
+        KeyPairKind::Secp256k1 => read_ec(private_key, &ECDSA_P256K1_SHA256_ASN1_SIGNING),
+        KeyPairKind::Ed25519 => {
+            // Unchecked against a public half, which the encoding may leave out.
+            let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(private_key).map_err(|_| CryptoError)?;
+            encode_ed25519(&pair)
+        }
+    }
+}
+
+fn read_rsa(private_key: &[u8], modulus_len: usize) -> Result<KeyPairDer, CryptoError> {
+    let pair = rsa::KeyPair::from_pkcs8(private_key).map_err(|_| CryptoError)?;
+    if pair.public_modulus_len() == modulus_len { encode_rsa(&pair) } else { Err(CryptoError) }
+}
+
+fn read_ec(private_key: &[u8], algorithm: &'static EcdsaSigningAlgorithm) -> Result<KeyPairDer, CryptoError> {
+    encode_ec(&EcdsaKeyPair::from_pkcs8(algorithm, private_key).map_err(|_| CryptoError)?)
+}
+
 fn generate_rsa(size: KeySize) -> Result<KeyPairDer, CryptoError> {
-    let pair = rsa::KeyPair::generate(size)?;
-    let private_key = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)?;
+    encode_rsa(&rsa::KeyPair::generate(size)?)
+}
+
+fn encode_rsa(pair: &rsa::KeyPair) -> Result<KeyPairDer, CryptoError> {
+    let private_key = AsDer::<Pkcs8V1Der<'_>>::as_der(pair)?;
     let public_key = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key())?;
     Ok(KeyPairDer::of(private_key.as_ref(), public_key.as_ref()))
 }
 
 fn generate_ec(algorithm: &'static EcdsaSigningAlgorithm) -> Result<KeyPairDer, CryptoError> {
-    let pair = EcdsaKeyPair::generate(algorithm)?;
+    encode_ec(&EcdsaKeyPair::generate(algorithm)?)
+}
+
+fn encode_ec(pair: &EcdsaKeyPair) -> Result<KeyPairDer, CryptoError> {
     let public_key = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key())?;
     Ok(KeyPairDer::of(pair.to_pkcs8v1()?.as_ref(), public_key.as_ref()))
 }
 
 fn generate_ed25519() -> Result<KeyPairDer, CryptoError> {
-    let pair = Ed25519KeyPair::generate()?;
+    encode_ed25519(&Ed25519KeyPair::generate()?)
+}
+
+fn encode_ed25519(pair: &Ed25519KeyPair) -> Result<KeyPairDer, CryptoError> {
     let public_key = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key())?;
     Ok(KeyPairDer::of(pair.to_pkcs8v1()?.as_ref(), public_key.as_ref()))
 }

@@ -17,12 +17,12 @@ mod signature;
 
 pub use aead::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey};
 pub use cbc::{CBC_IV_LEN, aes256_cbc_encrypt};
-pub use digest::{SHA256_LEN, sha256, sha384};
+pub use digest::{SHA256_LEN, Sha384, sha256, sha384};
 pub use ecdh::{EcdhPublicKey, ecdh};
 pub use hmac::{HmacDigest, hmac, hmac_sha256, verify_hmac};
 pub use import_wrapping::{ImportWrapping, unwrap_imported};
 pub use kdf::hkdf_sha256;
-pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair};
+pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair, read_key_pair};
 pub use oaep::{OaepDigest, OaepKey, OaepPrivateKey};
 pub use p384::P384PublicKey;
 pub use random::fill_random;

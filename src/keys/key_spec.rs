@@ -46,9 +46,6 @@ pub enum KeyKindError {
     /// Only a symmetric encryption key needs no usage.
     #[error("You must specify a KeyUsage value for a key with the KeySpec {}", .0.name())]
     UsageMissing(KeySpec),
-    /// A key pair is made here only.
-    #[error("a key with the KeySpec {} cannot have the Origin EXTERNAL here", .0.name())]
-    NotImported(KeySpec),
 }
 
 /// Where a key's material comes from (KMS API reference, *CreateKey*, `Origin`).
@@ -138,17 +135,6 @@ impl KeyKind {
             None => Err(KeyKindError::UsageMissing(spec)),
             Some(usage) if spec.usages().contains(&usage) => Ok(Self { spec, usage }),
             Some(usage) => Err(KeyKindError::Incompatible { usage, spec }),
-        }
-    }
-
-    /// Requires that such a key may come from `origin`.
-    ///
-    /// # Errors
-    /// [`KeyKindError::NotImported`].
-    pub fn require_origin(self, origin: KeyOrigin) -> Result<(), KeyKindError> {
-        match origin {
-            KeyOrigin::External if self.spec.is_asymmetric() => Err(KeyKindError::NotImported(self.spec)),
-            KeyOrigin::AwsKms | KeyOrigin::External => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@ use zeroize::Zeroizing;
 use super::key::Key;
 use super::key_spec::KeySpec;
 use super::material::KeyMaterialId;
-use crate::crypto::{AEAD_KEY_LEN, CryptoError, fill_random, generate_key_pair};
+use crate::crypto::{AEAD_KEY_LEN, CryptoError, KeyPairDer, fill_random, generate_key_pair, read_key_pair};
 
 /// Material that was just made, in the clear until a root key wraps it: random bytes, or a PKCS#8 private key. Wiped
 /// when dropped.
@@ -26,8 +26,8 @@ pub enum ImportedMaterialError {
         /// What was found.
         actual: usize,
     },
-    /// For an asymmetric key, whose material is made here only.
-    #[error("key material for the spec {spec} cannot be imported here", spec = .spec.name())]
+    /// No private key of the kind.
+    #[error("a key of spec {spec} takes its private key in PKCS#8, found something else", spec = .spec.name())]
     KeyPair {
         /// What the key is made of.
         spec: KeySpec,
@@ -59,7 +59,12 @@ impl NewMaterial {
         let expected = match key.spec {
             KeySpec::SymmetricDefault => AEAD_KEY_LEN,
             KeySpec::Hmac(digest) => digest.output_len(),
-            KeySpec::KeyPair(_) => return Err(ImportedMaterialError::KeyPair { spec: key.spec }),
+            KeySpec::KeyPair(kind) => {
+                let KeyPairDer { private_key, public_key } = read_key_pair(kind, bytes)
+                    .map_err(|CryptoError| ImportedMaterialError::KeyPair { spec: key.spec })?;
+                let id = KeyMaterialId::of_imported(key.id, &private_key);
+                return Ok(Self { id, bytes: private_key, public_key: Some(public_key) });
+            }
         };
         if bytes.len() != expected {
             return Err(ImportedMaterialError::Length { spec: key.spec, expected, actual: bytes.len() });

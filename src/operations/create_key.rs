@@ -170,7 +170,6 @@ impl CreateKey {
         }
         let origin = KeyOrigin::from_name(self.origin).filter(|_| !self.has_custom_key_store);
         let origin = origin.ok_or(NO_CUSTOM_KEY_STORES)?;
-        kind.require_origin(origin)?;
         let policy = match &self.policy {
             Some(text) => KeyPolicy::parse(text),
             None => default_key_policy(broker.realm()),

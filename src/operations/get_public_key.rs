@@ -1,11 +1,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::audit_parameters::AuditParameters;
 use super::authorization::Access;
 use super::broker::Broker;
 use super::error::OperationError;
 use super::grant_tokens::GrantTokens;
+use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};
 use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
@@ -14,7 +14,7 @@ use crate::audit::AuditEvent;
 /// The public half of an asymmetric key (KMS API reference, *GetPublicKey*). Beyond KMS, `Recipient` may show the policy
 /// an enclave.
 pub struct GetPublicKey {
-    key_id: String,
+    key: ManagedKey,
     grant_tokens: GrantTokens,
     recipient: Option<Recipient>,
 }
@@ -43,17 +43,14 @@ impl Operation for GetPublicKey {
 
     fn parse(members: &Members<'_>) -> Result<Self, MemberError> {
         Ok(Self {
-            key_id: members.required_string("KeyId", 1..=2048)?.to_owned(),
+            key: ManagedKey::parse(members)?,
             grant_tokens: GrantTokens::parse(members)?,
             recipient: Recipient::parse(members)?,
         })
     }
 
     fn audit_parameters(&self) -> Value {
-        AuditParameters::new()
-            .with("keyId", &self.key_id)
-            .with_recipient(self.recipient.as_ref())
-            .into_value()
+        self.key.audit_parameters().with_recipient(self.recipient.as_ref()).into_value()
     }
 
     async fn run(
@@ -63,7 +60,7 @@ impl Operation for GetPublicKey {
         event: &mut AuditEvent,
     ) -> Result<GetPublicKeyResponse, OperationError> {
         self.grant_tokens.require_valid(broker).await?;
-        let identifier = broker.identify(&self.key_id, invocation)?;
+        let identifier = self.key.identify(broker, invocation)?;
         let entry = broker.usable_key(&identifier, invocation.now, event).await?;
         let attested = attest_if_sent(self.recipient.as_ref(), broker, invocation, event)?;
         let access = Access {

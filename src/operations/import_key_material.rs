@@ -111,13 +111,14 @@ impl Operation for ImportKeyMaterial {
             KeyState::PendingDeletion => return Err(KeyStateError::PendingDeletion(key.arn.clone()).into()),
         }
         self.check_valid_to(invocation.now)?;
+        self.check_is_for(key)?;
         let token = ImportToken::open(broker.root_key(), key.id, &self.import_token, invocation.now).await?;
         let bytes = unwrap_imported(&token.private_key, token.wrapping, &self.encrypted_key_material)
             .map_err(|_| OperationError::ImportDoesNotUnwrap)?;
         let material = self.material(key, &bytes)?;
         let wrapped = wrap_material(broker.root_key(), key.id, &material).await?;
         let id = *wrapped.id();
-        if !broker.store().import_material(key.id, &self.place(key, wrapped)?).await? {
+        if !broker.store().import_material(key.id, &self.place(key, wrapped)?, material.public_key()).await? {
             return Err(OperationError::ImportInTheWay(key.arn.clone()));
         }
         event.explain("keyMaterialId", id.to_string());
@@ -137,6 +138,19 @@ impl ImportKeyMaterial {
             Some(valid_to) => Err(OperationError::ImportValidTo { valid_to }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses what only symmetric encryption keys have, which may have several versions.
+    fn check_is_for(&self, key: &Key) -> Result<(), OperationError> {
+        let is_about_versions =
+            self.import_type.is_some() || self.description.is_some() || self.key_material_id.is_some();
+        if is_about_versions && key.spec != KeySpec::SymmetricDefault {
+            return Err(OperationError::InvalidParameter(
+                "ImportType, KeyMaterialDescription and KeyMaterialId are for symmetric encryption KMS keys only"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// What was decrypted, as material of this key.
@@ -163,9 +177,6 @@ impl ImportKeyMaterial {
             }
             (ImportType::New, true) => {
                 incorrect("the key has had this key material before, against NEW_KEY_MATERIAL")
-            }
-            (ImportType::New, false) if has_some && key.spec != KeySpec::SymmetricDefault => {
-                incorrect("only symmetric encryption KMS keys take further key material")
             }
             (ImportType::New, false) if has_some => Ok(wrapped.pending_rotation()),
             (ImportType::New, false) | (ImportType::Existing, true) => Ok(wrapped),

@@ -104,7 +104,12 @@ impl ManagedKey {
         Ok(entry)
     }
 
-    fn identify(&self, broker: &Broker, invocation: &Invocation) -> Result<KeyIdentifier, OperationError> {
+    /// What it names, in whatever form.
+    pub(super) fn identify(
+        &self,
+        broker: &Broker,
+        invocation: &Invocation,
+    ) -> Result<KeyIdentifier, OperationError> {
         broker.identify(&self.key_id, invocation).map_err(|error| match error {
             // Modelled for `KeyId` alone; a target that is no ARN is not found.
             OperationError::KeyIdentifier(KeyIdentifierError::Malformed(text))

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
 use tokio_vsock::{VsockAddr, VsockListener};
@@ -15,12 +16,16 @@ use super::handler::PeerAddress;
 use super::stream::Stream;
 use super::tls::ServerTls;
 
-/// Connections that the kernel holds for a Unix listener until accepted; what Tokio takes for TCP.
-const BACKLOG: u32 = 1024;
+/// Connections that the kernel holds for a listener until accepted; what Tokio takes for TCP. The vsock crate takes 128,
+/// under which a crowd of enclaves that connect at once is refused.
+const BACKLOG: u16 = 1024;
+
+/// How long to wait after an accept failed for a reason that lies with this host, such as no file descriptors left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// A bound socket, its TLS identity and its own name.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: Socket,
     tls: Option<ServerTls>,
     local_address: LocalAddress,
@@ -60,7 +65,7 @@ impl fmt::Display for LocalAddress {
 }
 
 impl Listener {
-    pub(super) async fn bind(config: ListenerConfig) -> Result<Self, ServerError> {
+    pub(crate) async fn bind(config: ListenerConfig) -> Result<Self, ServerError> {
         let ListenerConfig { address, tls } = config;
         let (socket, local_address) = match address {
             ListenAddress::Tcp { address, allow_plain_non_loopback } => {
@@ -78,7 +83,7 @@ impl Listener {
         Ok(Self { socket, tls, local_address })
     }
 
-    pub(super) fn local_address(&self) -> &LocalAddress {
+    pub(crate) fn local_address(&self) -> &LocalAddress {
         &self.local_address
     }
 
@@ -86,8 +91,23 @@ impl Listener {
         self.tls.as_ref()
     }
 
-    /// The next connection. Cancelling loses none.
-    pub(super) async fn accept(&mut self) -> io::Result<(Stream, PeerAddress)> {
+    /// The next connection, however many fail before it. Cancelling loses none.
+    pub(crate) async fn next_connection(&mut self) -> (Stream, PeerAddress) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_peers_fault(&error) => {
+                    tracing::debug!(listener = %self.local_address, %error, "a connection was lost while accepted");
+                }
+                Err(error) => {
+                    tracing::warn!(listener = %self.local_address, %error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&mut self) -> io::Result<(Stream, PeerAddress)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -111,7 +131,7 @@ impl Listener {
 
 /// Whether an accept failed for a reason that lies with the connection and not with this host (accept(2)). What a
 /// connection that was reset meanwhile gives on `TCP_NODELAY` or `SO_PEERCRED` counts too.
-pub(super) fn is_peers_fault(error: &io::Error) -> bool {
+fn is_peers_fault(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -129,6 +149,8 @@ async fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, LocalAddress)> {
 
 fn bind_vsock(cid: u32, port: u32) -> io::Result<(Socket, LocalAddress)> {
     let listener = VsockListener::bind(VsockAddr::new(cid, port))?;
+    // To listen again changes the length of the queue and nothing else.
+    rustix::net::listen(&listener, i32::from(BACKLOG))?;
     let address = listener.local_addr()?;
     Ok((Socket::Vsock(listener), LocalAddress::Vsock { cid: address.cid(), port: address.port() }))
 }
@@ -141,7 +163,7 @@ async fn bind_unix(path: PathBuf, mode: u32) -> Result<(Socket, LocalAddress), S
     socket.bind(&path).map_err(failed)?;
     let file = SocketFile::at(&path).map_err(failed)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    let listener = socket.listen(BACKLOG).map_err(failed)?;
+    let listener = socket.listen(u32::from(BACKLOG)).map_err(failed)?;
     Ok((Socket::Unix(listener, file), LocalAddress::Unix(path)))
 }
 

@@ -34,12 +34,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use connection::{Connection, Shared};
-use listener::Listener;
 
 pub use config::{Limits, ListenAddress, ListenerConfig, ServerConfig};
 pub use error::ServerError;
 pub use handler::{BodyError, Handler, Peer, PeerAddress, ReceivedRequest, Response};
+pub(crate) use listener::Listener;
 pub use listener::LocalAddress;
+pub(crate) use stream::Stream;
 
 /// Where a server starts.
 #[derive(Debug)]
@@ -99,19 +100,19 @@ impl BoundServer {
 
 /// The life of a server, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(crate) enum Phase {
+    /// Connections are accepted.
     Serving,
+    /// None is accepted any more, those that are there may end.
     Draining,
+    /// What is left is broken off.
     Closing,
 }
 
 /// Resolves once `phases` has come to `phase`; at once when the server itself is gone.
-async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
+pub(crate) async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = phases.wait_for(|current| *current >= phase).await;
 }
-
-/// How long to wait after an accept failed for a reason that lies with this host, such as no file descriptors left.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 async fn accept_loop<H: Handler>(mut listener: Listener, places: Arc<Semaphore>, shared: Arc<Shared<H>>) {
     let mut draining = shared.phases.clone();
@@ -119,21 +120,7 @@ async fn accept_loop<H: Handler>(mut listener: Listener, places: Arc<Semaphore>,
         let accepted = tokio::select! {
             biased;
             () = reached(&mut draining, Phase::Draining) => break,
-            accepted = listener.accept() => accepted,
-        };
-        let accepted = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if listener::is_peers_fault(&error) => {
-                tracing::debug!(listener = %listener.local_address(), %error, "a connection was lost while accepted");
-                continue;
-            }
-            Err(error) => {
-                tracing::warn!(listener = %listener.local_address(), %error, "cannot accept connections");
-                tokio::select! {
-                    () = reached(&mut draining, Phase::Draining) => break,
-                    () = tokio::time::sleep(ACCEPT_BACKOFF) => continue,
-                }
-            }
+            accepted = listener.next_connection() => accepted,
         };
         let place = tokio::select! {
             biased;

@@ -12,7 +12,7 @@ use tokio_vsock::VsockStream;
 
 /// A connected socket of any of the three kinds.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Vsock(VsockStream),

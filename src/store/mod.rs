@@ -122,9 +122,15 @@ pub trait KeyMaterialStore: Send + Sync {
         next: Option<AutomaticRotation>,
     ) -> Result<bool, StoreError>;
 
-    /// Adds imported material, or gives it back to a version that the key has had before, and enables the key. Yields
+    /// Adds imported material, of a key pair with the public half, or gives it back to a version that the key has had
+    /// before, and enables the key. Yields
     /// false, and nothing is changed, where the key has new material that awaits its rotation, or is pending deletion.
-    async fn import_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<bool, StoreError>;
+    async fn import_material(
+        &self,
+        key: KeyId,
+        material: &WrappedKeyMaterial,
+        public_key: Option<&[u8]>,
+    ) -> Result<bool, StoreError>;
 
     /// Makes the imported material that awaits its rotation the current one. Yields false, and nothing is changed, where
     /// there is none, or the key was rotated on demand as often as it can be.

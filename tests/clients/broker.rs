@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// The principal whose credentials the clients have.
 const PARENT: &str = "arn:aws:iam::000000000000:role/parent";
 
+/// A principal that makes keys of its own.
+const MAKER: &str = "arn:aws:iam::000000000000:role/maker";
+
 /// A principal that no policy names.
 const WORKER: &str = "arn:aws:sts::000000000000:assumed-role/worker/one";
 
@@ -30,7 +33,7 @@ pub struct Broker {
     directory: TempDir,
     endpoint: String,
     credential: Value,
-    keys: Value,
+    maker: Value,
 }
 
 impl Broker {
@@ -65,13 +68,14 @@ impl Broker {
         let of_account = place.create_principals();
 
         let (process, endpoint) = place.serve(transport);
-        fs::write(place.file("policy-of-the-parent.json"), policy_for_the_parent().to_string()).unwrap();
+        fs::write(place.file("policy-of-the-maker.json"), policy_for(MAKER).to_string()).unwrap();
         let keys = json!({"app": app, "other": other, "parents-only": parents_only, "disabled": disabled,
             "managed": managed, "mortal": mortal, "external": external,
             "rsa": rsa, "rsa-signing": rsa_signing, "ecdsa": ecdsa, "ed25519": ed25519, "ecdh": ecdh, "mac": mac});
         let mut credentials =
             json!({"permanent": permanent, "session": session, "expired": expired, "worker": worker});
         credentials.as_object_mut().unwrap().extend(of_account);
+        let maker = credentials["maker"].clone();
         let setting = json!({
             "endpoint": endpoint,
             "program": env!("CARGO_BIN_EXE_nitro-key-broker"),
@@ -86,18 +90,22 @@ impl Broker {
             "command": [env!("CARGO_BIN_EXE_nitro-key-broker"), "--data-dir", place.file("data")],
         });
         fs::write(place.file("setting.json"), setting.to_string()).unwrap();
-        Self { process, directory, endpoint, credential: permanent, keys }
+        Self { process, directory, endpoint, credential: permanent, maker }
     }
 
     /// `aws kms`, set to talk to this broker as the parent.
     pub fn aws(&self, venv: &Path) -> Command {
         let mut command = Command::new(venv.join("bin/aws"));
-        self.let_sign(command.args(["--output", "json", "kms"]));
+        self.let_sign(&self.credential, command.args(["--output", "json", "kms"]));
         command
     }
 
-    /// Tells a client where this broker is, and how to sign as the parent.
-    pub fn let_sign(&self, client: &mut Command) {
+    /// Tells a client where this broker is, and how to sign as one who may make keys.
+    pub fn let_make_keys(&self, client: &mut Command) {
+        self.let_sign(&self.maker, client);
+    }
+
+    fn let_sign(&self, credential: &Value, client: &mut Command) {
         let ca = self.path("data/tls/ca.pem");
         client
             .env("AWS_ENDPOINT_URL_KMS", &self.endpoint)
@@ -108,14 +116,10 @@ impl Broker {
             .env("AWS_MAX_ATTEMPTS", "1")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("AWS_ACCESS_KEY_ID", self.credential["AccessKeyId"].as_str().unwrap())
-            .env("AWS_SECRET_ACCESS_KEY", self.credential["SecretAccessKey"].as_str().unwrap())
+            .env("AWS_ACCESS_KEY_ID", credential["AccessKeyId"].as_str().unwrap())
+            .env("AWS_SECRET_ACCESS_KEY", credential["SecretAccessKey"].as_str().unwrap())
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_PROFILE");
-    }
-
-    pub fn key_id(&self, name: &str) -> &str {
-        self.keys[name]["id"].as_str().unwrap()
     }
 
     pub fn endpoint(&self) -> &str {
@@ -218,8 +222,9 @@ impl Place<'_> {
             (
                 "stranger",
                 "arn:aws:iam::444455556666:role/stranger",
-                vec![statement("Allow", json!("kms:*"), "*", always)],
+                vec![statement("Allow", json!("kms:*"), "*", always.clone())],
             ),
+            ("maker", MAKER, vec![statement("Allow", json!("kms:*"), "*", always)]),
             ("root", "arn:aws:iam::000000000000:root", Vec::new()),
             ("later", "arn:aws:iam::000000000000:role/later", Vec::new()),
         ] {
@@ -326,10 +331,14 @@ fn policy_for_the_parent_in(pcr0: &str) -> Value {
 
 /// The parent may do everything that releases nothing to it.
 fn policy_for_the_parent() -> Value {
+    policy_for(PARENT)
+}
+
+fn policy_for(principal: &str) -> Value {
     json!({
         "Version": "2012-10-17",
         "Statement": {
-            "Effect": "Allow", "Principal": {"AWS": PARENT}, "Action": "kms:*", "Resource": "*",
+            "Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:*", "Resource": "*",
         },
     })
 }

@@ -37,13 +37,11 @@ fn the_sdk_for_rust_tells_the_story_of_a_key() {
 /// Runs a client against a new broker and holds what it prints against the story.
 fn tell(transport: Transport, client: &mut Command) {
     let broker = Broker::start(transport);
-    // Until there is CreateKey; then this line goes, and each client makes the key.
-    client.env("KEY_ID", broker.key_id("mortal"));
-    broker.let_sign(client);
+    broker.let_make_keys(client);
     let output = client
         .env("ALIAS", "alias/story")
         .env("DOCUMENT", broker.path("good.bin"))
-        .env("POLICY", broker.path("policy-of-the-parent.json"))
+        .env("POLICY", broker.path("policy-of-the-maker.json"))
         .output()
         .unwrap();
     let (told, complaint) =

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::broker::client::{Answer, Client, request};
 use super::broker::enclave::{Enclave, recipient};
-use super::broker::{NOW, TestBroker, TestCredential, open_policy, parse_policy};
+use super::broker::{NOW, TestBroker, TestCredential, identity_policy, open_policy, parse_policy};
 use super::signer::sign;
 use super::{Secret, decode, encode};
 
@@ -79,6 +79,8 @@ pub struct Walk<'b> {
 
 impl<'b> Walk<'b> {
     pub async fn over(broker: &'b TestBroker) -> Self {
+        // What has no key policy to ask, such as CreateKey.
+        broker.attach_policy(PRINCIPAL, "all", &identity_policy("Allow", &json!("kms:*"), "*")).await;
         Self {
             broker,
             client: broker.connect().await,
@@ -118,6 +120,7 @@ impl<'b> Walk<'b> {
             "CreateAlias" => json!({"AliasName": self.alias_name(), "TargetKeyId": self.key().await}),
             "CreateGrant" => self.members_of_grant().await,
             "CreateCustomKeyStore" => json!({"CustomKeyStoreName": "store"}),
+            "CreateKey" | "ListAliases" | "ListKeys" => json!({}),
             "Decapsulate" => json!({
                 "KeyId": self.key().await, "EncapsulationAlgorithm": "ML_KEM",
                 "SharedSecretCiphertextBlob": encode(&[1; 32]),
@@ -140,6 +143,7 @@ impl<'b> Walk<'b> {
             | "GetKeyPolicy"
             | "GetKeyRotationStatus"
             | "ListKeyPolicies"
+            | "ListResourceTags"
             | "RotateKeyOnDemand"
             | "ScheduleKeyDeletion" => json!({"KeyId": self.key().await}),
             "Encapsulate" => json!({"KeyId": self.key().await, "EncapsulationAlgorithm": "ML_KEM"}),
@@ -170,6 +174,8 @@ impl<'b> Walk<'b> {
             }
             "ReplicateKey" => json!({"KeyId": self.key().await, "ReplicaRegion": "eu-west-1"}),
             "Sign" => self.members_of_signature().await,
+            "TagResource" => json!({"KeyId": self.key().await, "Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+            "UntagResource" => json!({"KeyId": self.key().await, "TagKeys": ["a"]}),
             "UpdateAlias" => json!({"AliasName": self.alias().await, "TargetKeyId": self.key().await}),
             "UpdateKeyDescription" => json!({"KeyId": self.key().await, "Description": "a key"}),
             "UpdatePrimaryRegion" => json!({"KeyId": self.key().await, "PrimaryRegion": "eu-west-1"}),

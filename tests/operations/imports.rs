@@ -55,6 +55,19 @@ impl Stage {
         self.client.call("ImportKeyMaterial", &changed(members, changes)).await
     }
 
+    /// As [`Stage::import`] for what is longer than RSA takes: under an AES key.
+    async fn import_key_pair(&mut self, private_key: &[u8]) -> super::Answer {
+        let parameters = self.parameters("RSA_AES_KEY_WRAP_SHA_256", "RSA_2048").await;
+        let encrypted = key_wrap(|plaintext| oaep::<sha2::Sha256>(&parameters, plaintext), private_key);
+        let members = json!({
+            "KeyId": self.key.arn,
+            "ImportToken": parameters["ImportToken"],
+            "EncryptedKeyMaterial": encode(&encrypted),
+            "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+        });
+        self.client.call("ImportKeyMaterial", &members).await
+    }
+
     async fn metadata(&mut self) -> Value {
         let members = json!({"KeyId": self.key.arn});
         self.client.call("DescribeKey", &members).await.members()["KeyMetadata"].take()
@@ -294,6 +307,57 @@ async fn an_hmac_key_makes_the_macs_of_its_owner() {
 
     // It is not rotated, so it takes no other material, only the same again.
     stage.import(&material, json!({})).await.members();
+    let refusal = stage.import(&[7; 28], json!({})).await.refusal();
+    assert!(refusal.starts_with("400 IncorrectKeyMaterialException: the key has not had"), "{refusal}");
     let refusal = stage.import(&[7; 28], json!({"ImportType": "NEW_KEY_MATERIAL"})).await.refusal();
-    assert!(refusal.ends_with("only symmetric encryption KMS keys take further key material"), "{refusal}");
+    assert!(refusal.ends_with("are for symmetric encryption KMS keys only"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_private_key_signs_for_its_owner() {
+    let kinds: [(&str, &[&str], &str); 6] = [
+        ("RSA_2048", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "RSASSA_PSS_SHA_256"),
+        ("ECC_NIST_P256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ECDSA_SHA_256"),
+        ("ECC_NIST_P384", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "ECDSA_SHA_384"),
+        ("ECC_NIST_P521", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], "ECDSA_SHA_512"),
+        (
+            "ECC_SECG_P256K1",
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+            "ECDSA_SHA_256",
+        ),
+        ("ECC_NIST_EDWARDS25519", &["-algorithm", "ED25519"], "ED25519_SHA_512"),
+    ];
+    let (other_kind, _) =
+        openssl::key_pair(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"]);
+    for (spec, arguments, algorithm) in kinds {
+        let kind =
+            KeyKind::new(KeySpec::from_name(spec).unwrap(), KeyUsage::from_name("SIGN_VERIFY")).unwrap();
+        let mut stage = Stage::set_without_material_of(kind).await;
+        let (private_key, public_key) = openssl::key_pair(arguments);
+        assert_eq!(stage.metadata().await["KeyState"], "PendingImport");
+        for wrong in [&other_kind[..], &private_key[..private_key.len() - 1], &public_key] {
+            let refusal = stage.import_key_pair(wrong).await.refusal();
+            let expected =
+                format!("a key of spec {spec} takes its private key in PKCS#8, found something else");
+            assert_eq!(refusal, format!("400 IncorrectKeyMaterialException: {expected}"));
+        }
+        stage.import_key_pair(&private_key).await.members();
+        let key = json!({"KeyId": stage.key.arn});
+        let told = stage.client.call("GetPublicKey", &key).await.members();
+        assert_eq!(decode(&told["PublicKey"]), public_key, "{spec}");
+        let members =
+            json!({"KeyId": stage.key.arn, "Message": encode(b"message"), "SigningAlgorithm": algorithm});
+        let signed = stage.client.call("Sign", &members).await.members();
+
+        // Gone and back again, it is the same key; another one is not taken.
+        stage.client.call("DeleteImportedKeyMaterial", &key).await.members();
+        let pending = format!("400 KMSInvalidStateException: {} is pending import.", stage.key.arn);
+        assert_eq!(stage.client.call("Sign", &members).await.refusal(), pending);
+        let (another, _) = openssl::key_pair(arguments);
+        let refusal = stage.import_key_pair(&another).await.refusal();
+        assert!(refusal.starts_with("400 IncorrectKeyMaterialException: "), "{refusal}");
+        stage.import_key_pair(&private_key).await.members();
+        let verify = changed(members, json!({"Signature": signed["Signature"]}));
+        assert_eq!(stage.client.call("Verify", &verify).await.members()["SignatureValid"], true, "{spec}");
+    }
 }

@@ -27,7 +27,10 @@ pub fn output(files: &[(&str, &[u8])], arguments: &[&str]) -> Vec<u8> {
 
 /// A new private key in PKCS#8 and its public half, both DER.
 pub fn key_pair(algorithm: &[&str]) -> (Vec<u8>, Vec<u8>) {
-    let pkcs8 = output(&[], &[&["genpkey", "-outform", "DER"], algorithm].concat());
+    // In DER, genpkey writes the older forms of RSA and elliptic-curve keys.
+    let key = output(&[], &[&["genpkey", "-outform", "DER"], algorithm].concat());
+    let to_pkcs8 = ["pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-in", "{key}", "-outform", "DER"];
+    let pkcs8 = output(&[("key", &key)], &to_pkcs8);
     let public = public_half(&pkcs8);
     (pkcs8, public)
 }

@@ -23,7 +23,18 @@ const FLOORS: [Floor; 6] = [
     Floor {
         name: "F0 formats, pure",
         order: Order::Free,
-        modules: &["cbor", "cms", "cose", "crypto", "encryption_context", "json", "text", "time", "x509"],
+        modules: &[
+            "cbor",
+            "cms",
+            "cose",
+            "crypto",
+            "eif",
+            "encryption_context",
+            "json",
+            "text",
+            "time",
+            "x509",
+        ],
     },
     Floor {
         name: "F1 domain, pure",
@@ -32,7 +43,7 @@ const FLOORS: [Floor; 6] = [
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
-    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "server"] },
+    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "server"] },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
 

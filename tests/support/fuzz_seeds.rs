@@ -5,6 +5,7 @@ use nitro_key_broker::time::UnixTime;
 
 use crate::envelope::{Emitter, Encoding, Rid};
 use crate::fuzz_targets::cose::SIGNED;
+use crate::fuzz_targets::eif::image::ImageToWrite;
 use crate::fuzz_targets::genuine::{MINTED, RECORDED, certificates_of, field, payload_of};
 use crate::fuzz_targets::{ciphertext_blob, cms, path, sigv4};
 use crate::mint::cbor::{Cbor, bytes};
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Seed> {
         requests_to_sign(),
         texts("policy", POLICIES),
         blobs(),
+        images(),
     ]
     .into_iter()
     .flatten()
@@ -204,6 +206,22 @@ fn blobs() -> Vec<Seed> {
         seed("ciphertext_blob", "to_seal".to_owned(), b"\0sixteen bytes: plaintext".to_vec()),
     ];
     sealed.into_iter().chain(others).collect()
+}
+
+fn images() -> Vec<Seed> {
+    let image = |name: &str, image: &ImageToWrite| seed("eif", name.to_owned(), image.encode());
+    let usual = ImageToWrite::new(b"kernel", b"console=ttyS0", &[b"boot", b"application"]);
+    let mut without_metadata = ImageToWrite { version: 2, ..usual.clone() };
+    without_metadata.sections.remove(2);
+    let most: Vec<&[u8]> = vec![b"x"; 29];
+    vec![
+        image("usual", &usual),
+        image("aarch64", &ImageToWrite { flags: 1, ..usual }),
+        image("version_2", &without_metadata),
+        image("empty_sections", &ImageToWrite::new(b"", b"", &[b""])),
+        image("most_sections", &ImageToWrite::new(b"kernel", b"", &most)),
+        seed("eif", "signed".to_owned(), *include_bytes!("../../testdata/eif/signed.eif")),
+    ]
 }
 
 fn requests_to_sign() -> Vec<Seed> {

@@ -69,10 +69,15 @@ pub struct BrokerProcess {
 
 impl BrokerProcess {
     pub fn start(folder: &DataFolder) -> Self {
+        Self::start_on(folder, "127.0.0.1:0".parse().unwrap())
+    }
+
+    /// On a port that was free a moment ago, such as that of a broker that was stopped.
+    pub fn start_on(folder: &DataFolder, address: SocketAddr) -> Self {
         let mut child = Command::new(PROGRAM)
             .arg("--data-dir")
             .arg(folder.path())
-            .args(["serve", "--listen", "http://127.0.0.1:0", "--trust-anchor"])
+            .args(["serve", "--listen", &format!("http://{address}"), "--trust-anchor"])
             .arg(folder.root_pem())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -89,16 +94,22 @@ impl BrokerProcess {
         Self { child, address }
     }
 
-    pub async fn connect(&self) -> Client {
-        Client::over_tcp(self.address).await
-    }
-
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
+    pub async fn connect(&self) -> Client {
+        Client::over_tcp(self.address).await
+    }
+
     pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.child)
+    }
+
+    /// SIGTERM, and the end that it leads to.
+    pub fn terminate(mut self) {
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// SIGKILL.

@@ -74,7 +74,6 @@ impl Create {
             )));
         }
         let kind = kind(&self.key_spec, self.key_usage.as_deref())?;
-        kind.require_origin(self.origin.into()).map_err(CliError::usage)?;
         let alias = self.alias.as_deref().map(AliasName::parse).transpose().map_err(CliError::usage)?;
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
         let store = data_dir.open_store().await?;

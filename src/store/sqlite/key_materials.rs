@@ -47,16 +47,24 @@ impl KeyMaterialStore for SqliteStore {
         Ok(true)
     }
 
-    async fn import_material(&self, key: KeyId, material: &WrappedKeyMaterial) -> Result<bool, StoreError> {
+    async fn import_material(
+        &self,
+        key: KeyId,
+        material: &WrappedKeyMaterial,
+        public_key: Option<&[u8]>,
+    ) -> Result<bool, StoreError> {
         let doing = while_doing("importing key material");
         let key_id = key.to_string();
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(doing)?;
-        let enabled =
-            sqlx::query("UPDATE keys SET state = 'Enabled' WHERE key_id = ? AND state <> 'PendingDeletion'")
-                .bind(&key_id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(doing)?;
+        let enabled = sqlx::query(
+            "UPDATE keys SET state = 'Enabled', public_key = coalesce(public_key, ?) \
+                         WHERE key_id = ? AND state <> 'PendingDeletion'",
+        )
+        .bind(public_key)
+        .bind(&key_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(doing)?;
         if enabled.rows_affected() == 0 {
             return Ok(false);
         }

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from . import samples
 
-CLIENT = setting.client(setting.credential("permanent"), validate=False)
+CLIENT = setting.client(setting.credential("maker"), validate=False)
 
 ALIAS_NUMBERS = itertools.count()
 

@@ -4,7 +4,7 @@ import copy
 import datetime
 import re
 
-PRINCIPAL = "arn:aws:iam::000000000000:role/parent"
+PRINCIPAL = "arn:aws:iam::000000000000:role/maker"
 KEY_STORE = "cks-1234567890abcdef0"
 CONTEXT = {"name": "value"}
 

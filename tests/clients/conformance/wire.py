@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from .live import CLIENT
 
-CREDENTIAL = setting.credential("permanent")
+CREDENTIAL = setting.credential("maker")
 POOL = urllib3.PoolManager(ca_certs=setting.SETTING["ca"]) if setting.IS_TLS else urllib3.PoolManager()
 SIGNER = botocore.auth.SigV4Auth(
     botocore.credentials.Credentials(CREDENTIAL["AccessKeyId"], CREDENTIAL["SecretAccessKey"]), "kms", setting.REGION

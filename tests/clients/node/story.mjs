@@ -18,8 +18,8 @@ const kms = new KMS({});
 const tell = (step, text) => console.log(step, text);
 const tellEnvelope = (step, envelope) => tell(step, Buffer.from(envelope).toString("base64"));
 
-const key = process.env.KEY_ID ?? (await kms.createKey({ Policy: policy })).KeyMetadata.KeyId;
-tell("created", (await kms.describeKey({ KeyId: key })).KeyMetadata.Arn);
+const { KeyId: key, Arn: arn } = (await kms.createKey({ Policy: policy })).KeyMetadata;
+tell("created", arn);
 
 await kms.createAlias({ AliasName: alias, TargetKeyId: key });
 tell("aliased", (await kms.describeKey({ KeyId: alias })).KeyMetadata.Arn);

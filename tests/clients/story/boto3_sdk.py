@@ -23,8 +23,9 @@ def tell(step, envelope_or_text):
     print(step, base64.b64encode(envelope_or_text).decode() if is_envelope else envelope_or_text)
 
 
-key = os.environ.get("KEY_ID") or kms.create_key(Policy=policy)["KeyMetadata"]["KeyId"]
-tell("created", kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"])
+created = kms.create_key(Policy=policy)["KeyMetadata"]
+key = created["KeyId"]
+tell("created", created["Arn"])
 
 kms.create_alias(AliasName=alias, TargetKeyId=key)
 tell("aliased", kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"])

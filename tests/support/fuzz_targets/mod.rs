@@ -7,6 +7,7 @@ pub mod ciphertext_blob;
 pub mod cms;
 pub mod cose;
 pub mod document;
+pub mod eif;
 pub mod genuine;
 pub mod path;
 pub mod policy;
@@ -19,7 +20,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const ALL: [Target; 8] = [
+pub const ALL: [Target; 9] = [
     Target { name: "document", run: document::run },
     Target { name: "cose", run: cose::run },
     Target { name: "path", run: path::run },
@@ -28,4 +29,5 @@ pub const ALL: [Target; 8] = [
     Target { name: "sigv4", run: sigv4::run },
     Target { name: "policy", run: policy::run },
     Target { name: "ciphertext_blob", run: ciphertext_blob::run },
+    Target { name: "eif", run: eif::run },
 ];

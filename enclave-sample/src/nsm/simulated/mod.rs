@@ -172,6 +172,18 @@ impl SimulatedNsm {
         &self.enclave
     }
 
+    /// Claims another value of one register from now on, as an enclave that extends it does.
+    ///
+    /// # Errors
+    /// When there is no such register.
+    pub fn set_pcr(&mut self, index: u8, value: Pcr) -> Result<(), SimulatedNsmError> {
+        if index > MAX_PCR_INDEX {
+            return Err(SimulatedNsmError::PcrIndex(index));
+        }
+        self.enclave.pcrs.insert(index, value);
+        Ok(())
+    }
+
     /// Makes a document at the moment this NSM's clock shows.
     ///
     /// # Errors

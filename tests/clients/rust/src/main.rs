@@ -21,12 +21,9 @@ async fn main() -> Outcome<()> {
         .attestation_document(Blob::new(fs::read(env::var("DOCUMENT")?)?))
         .build();
 
-    let key = match env::var("KEY_ID") {
-        Ok(prepared) => prepared,
-        Err(_) => create(&kms, &policy).await?,
-    };
-    let metadata = kms.describe_key().key_id(&key).send().await?.key_metadata;
-    tell("created", metadata.and_then(|metadata| metadata.arn))?;
+    let created = kms.create_key().policy(&policy).send().await?.key_metadata.ok_or("no metadata")?;
+    let key = created.key_id;
+    tell("created", created.arn)?;
 
     kms.create_alias().alias_name(&alias).target_key_id(&key).send().await?;
     let metadata = kms.describe_key().key_id(&alias).send().await?.key_metadata;
@@ -66,11 +63,6 @@ async fn main() -> Outcome<()> {
 
     let scheduled = kms.schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await?;
     tell("state", scheduled.key_state.map(|state| state.to_string()))
-}
-
-async fn create(kms: &Client, policy: &str) -> Outcome<String> {
-    let created = kms.create_key().policy(policy).send().await?;
-    Ok(created.key_metadata.ok_or("no metadata")?.key_id)
 }
 
 /// Over HTTP without TLS, which the other clients speak: half of the SDK's dependencies are for TLS.

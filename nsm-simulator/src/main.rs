@@ -1,0 +1,11 @@
+//! The `nsm-simulator` command.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}
