@@ -161,7 +161,7 @@ mod tests {
             &long_label,
             &long_name,
         ] {
-            assert_eq!(text.parse::<Target>(), Err(InvalidTarget(text.to_owned())));
+            assert_eq!(text.parse::<Target>(), Err(InvalidTarget(shorten(text))));
         }
     }
 

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::Invocation;
-use super::broker::{Access, Broker, KeylessAccess};
+use super::authorization::{Access, KeylessAccess};
+use super::broker::Broker;
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use super::pattern::ALIAS_NAME;

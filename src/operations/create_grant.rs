@@ -1,7 +1,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::grant_members::{parse_principal, parse_service_principal, principal, refuse_service_principals};
 use super::grant_tokens::{GrantToken, GrantTokens};

@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Access, Broker, KeylessAccess};
+use super::authorization::{Access, KeylessAccess};
+use super::broker::Broker;
 use super::custom_key_store::NO_CUSTOM_KEY_STORES;
 use super::error::OperationError;
 use super::key_metadata::KeyMetadata;

@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::encryption_terms::TermNames;
 use super::error::OperationError;
 use super::grant_tokens::GrantTokens;

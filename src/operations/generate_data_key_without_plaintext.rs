@@ -1,7 +1,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::generate_data_key::DataKeyRequest;
 use super::members::{MemberError, Members};

@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Broker, KeylessAccess};
+use super::authorization::KeylessAccess;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::managed_key::ManagedKey;
 use super::members::{MemberError, Members};

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Invocation;
 use super::audit_parameters::AuditParameters;
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::audit::AuditEvent;

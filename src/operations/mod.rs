@@ -3,6 +3,7 @@
 
 mod alias;
 mod audit_parameters;
+mod authorization;
 mod broker;
 mod cancel_key_deletion;
 mod connect_custom_key_store;

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::key_policy_name;
 use super::managed_key::{ManagedKey, NoMembers};

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::grant_members::parse_grant_id;
 use super::grant_tokens::GrantToken;

@@ -5,7 +5,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Access, Broker};
+use super::authorization::Access;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::grant_tokens::GrantTokens;
 use super::members::{MemberError, Members};

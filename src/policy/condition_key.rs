@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::grant::GrantOperation;
+use super::never_present::{NEVER_PRESENT, NeverPresent};
 
 /// Highest PCR index that `kms:RecipientAttestation:PCR<n>` names (KMS Developer Guide).
 pub const MAX_PCR_INDEX: u8 = 31;
@@ -62,36 +63,6 @@ const PLAIN_KEYS: [(&str, ConditionKey); 44] = [
     ("aws:UserAgent", ConditionKey::UserAgent),
     ("aws:RequestedRegion", ConditionKey::RequestedRegion),
     ("aws:ResourceAccount", ConditionKey::ResourceAccount),
-];
-
-/// Keys that AWS has and that no request here has a value for: no request comes through a service of AWS, a VPC
-/// endpoint or an organization, and no key is in several Regions.
-const NEVER_PRESENT: [NeverPresent; 25] = [
-    NeverPresent::one("kms:ViaService", ValueType::String),
-    NeverPresent::one("kms:MultiRegionKeyType", ValueType::String),
-    NeverPresent::one("kms:PrimaryRegion", ValueType::String),
-    NeverPresent::one("kms:ReplicaRegion", ValueType::String),
-    NeverPresent::several("aws:CalledVia"),
-    NeverPresent::one("aws:CalledViaFirst", ValueType::String),
-    NeverPresent::one("aws:CalledViaLast", ValueType::String),
-    NeverPresent::one("aws:SourceVpc", ValueType::String),
-    NeverPresent::one("aws:SourceVpce", ValueType::String),
-    NeverPresent::one("aws:SourceVpcArn", ValueType::Arn),
-    NeverPresent::one("aws:VpcSourceIp", ValueType::IpAddress),
-    NeverPresent::one("aws:MultiFactorAuthPresent", ValueType::Bool),
-    NeverPresent::one("aws:MultiFactorAuthAge", ValueType::Numeric),
-    NeverPresent::one("aws:PrincipalOrgID", ValueType::String),
-    NeverPresent::several("aws:PrincipalOrgPaths"),
-    NeverPresent::one("aws:PrincipalServiceName", ValueType::String),
-    NeverPresent::several("aws:PrincipalServiceNamesList"),
-    NeverPresent::one("aws:ResourceOrgID", ValueType::String),
-    NeverPresent::several("aws:ResourceOrgPaths"),
-    NeverPresent::one("aws:SourceArn", ValueType::Arn),
-    NeverPresent::one("aws:SourceAccount", ValueType::String),
-    NeverPresent::one("aws:SourceOrgID", ValueType::String),
-    NeverPresent::several("aws:SourceOrgPaths"),
-    NeverPresent::one("aws:SourceIdentity", ValueType::String),
-    NeverPresent::one("aws:FederatedProvider", ValueType::String),
 ];
 
 /// A condition key. Its name is read in any case and shown as AWS writes it.
@@ -197,24 +168,6 @@ pub enum ConditionKey {
     ResourceAccount,
     /// A key that no request here has a value for.
     NeverPresent(NeverPresent),
-}
-
-/// A condition key that no request here has a value for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NeverPresent {
-    name: &'static str,
-    value_type: ValueType,
-    is_multivalued: bool,
-}
-
-impl NeverPresent {
-    const fn one(name: &'static str, value_type: ValueType) -> Self {
-        Self { name, value_type, is_multivalued: false }
-    }
-
-    const fn several(name: &'static str) -> Self {
-        Self { name, value_type: ValueType::String, is_multivalued: true }
-    }
 }
 
 /// The type of a condition key's values.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::caller::{Caller, PrincipalArn};
-use super::decide::Question;
+use super::question::Question;
 use crate::encryption_context::EncryptionContext;
 use crate::text::shorten;
 use crate::time::UnixTime;

@@ -62,27 +62,30 @@ mod caller;
 mod condition;
 mod condition_key;
 mod decide;
+mod denial;
 mod document;
 mod error;
 mod evaluate;
 mod grant;
 mod json;
+mod never_present;
 mod operand;
 mod operator;
 mod particulars;
 mod pattern;
 mod principal;
+mod question;
 mod resource;
 mod statement;
 mod template;
 
 pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyName};
 pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
-pub use condition_key::{ConditionKey, MAX_PCR_INDEX, NeverPresent, ValueType};
+pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
 pub use decide::{
-    Algorithms, AllowedBy, Denial, Permit, Policies, Question, Refusal, Side, decide, decide_by_identity,
-    decide_retirement, decide_unless_denied,
+    AllowedBy, Permit, Policies, decide, decide_by_identity, decide_retirement, decide_unless_denied,
 };
+pub use denial::{Denial, Refusal, Side};
 pub use document::{
     IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES,
 };
@@ -95,6 +98,8 @@ pub use grant::{
     Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
     InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
 };
+pub use never_present::NeverPresent;
 pub use particulars::Particulars;
 pub use pattern::Pattern;
+pub use question::{Algorithms, Question};
 pub use statement::Effect;

@@ -76,6 +76,42 @@ async fn every_parameter_is_kept() {
 }
 
 #[tokio::test]
+async fn keys_of_every_kind_are_made() {
+    let (mut stage, alice) = stage_for(json!("kms:*")).await;
+    for (members, spec, usage) in [
+        (json!({"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"}), "RSA_2048", "ENCRYPT_DECRYPT"),
+        (json!({"KeySpec": "ECC_NIST_P384", "KeyUsage": "KEY_AGREEMENT"}), "ECC_NIST_P384", "KEY_AGREEMENT"),
+        (
+            json!({"CustomerMasterKeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}),
+            "ECC_SECG_P256K1",
+            "SIGN_VERIFY",
+        ),
+        (
+            json!({"KeySpec": "ECC_NIST_EDWARDS25519", "KeyUsage": "SIGN_VERIFY"}),
+            "ECC_NIST_EDWARDS25519",
+            "SIGN_VERIFY",
+        ),
+        (
+            json!({"KeySpec": "HMAC_384", "KeyUsage": "GENERATE_VERIFY_MAC", "Origin": "EXTERNAL"}),
+            "HMAC_384",
+            "GENERATE_VERIFY_MAC",
+        ),
+    ] {
+        let answer = stage.call_as(&alice, "CreateKey", &members).await;
+        let metadata = answer.members()["KeyMetadata"].clone();
+        assert_eq!((&metadata["KeySpec"], &metadata["KeyUsage"]), (&json!(spec), &json!(usage)));
+        let key = json!({"KeyId": metadata["KeyId"]});
+        if spec.starts_with("ECC") {
+            let public = stage.call_as(&alice, "GetPublicKey", &key).await.members();
+            assert_eq!(public["KeySpec"], spec);
+        }
+    }
+    let external = json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"});
+    let refusal = stage.call_as(&alice, "CreateKey", &external).await.refusal();
+    assert!(refusal.starts_with("400 UnsupportedOperationException: "), "{refusal}");
+}
+
+#[tokio::test]
 async fn only_an_identity_policy_lets_one_make_keys() {
     let (mut stage, alice) = stage_for(json!("kms:CreateKey")).await;
     let root = stage.broker.create_credential(ROOT, None).await;

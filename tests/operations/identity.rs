@@ -134,6 +134,8 @@ async fn another_account_names_a_key_by_its_arn() {
         ("GenerateDataKeyWithoutPlaintext", json!({"KeySpec": "AES_256"})),
         ("GenerateDataKeyPairWithoutPlaintext", json!({"KeyPairSpec": "ECC_NIST_P256"})),
         ("Decrypt", json!({"CiphertextBlob": blob, "Recipient": stage.recipient()})),
+        ("ListGrants", json!({})),
+        ("CreateGrant", json!({"GranteePrincipal": STRANGER, "Operations": ["Decrypt"]})),
         ("ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": stage.key.arn})),
     ];
     for (operation, more) in operations {
@@ -141,7 +143,7 @@ async fn another_account_names_a_key_by_its_arn() {
         let named = |name: &str| changed(more.clone(), json!({member: name}));
         let (by_id, by_alias, by_arn) = (named(&id), named("alias/app"), named(&stage.key.arn));
         assert_eq!(stage.call_as(&mallory, operation, &by_id).await.refusal(), no_key, "{operation}");
-        if operation != "GetKeyRotationStatus" {
+        if !["GetKeyRotationStatus", "ListGrants", "CreateGrant"].contains(&operation) {
             assert_eq!(
                 stage.call_as(&mallory, operation, &by_alias).await.refusal(),
                 no_alias,
@@ -151,6 +153,14 @@ async fn another_account_names_a_key_by_its_arn() {
             stage.call_as(&mallory, operation, &by_alias_arn).await.members();
         }
         stage.call_as(&mallory, operation, &by_arn).await.members();
+    }
+    for operation in ["GetPublicKey", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"] {
+        let members = json!({
+            "KeyId": id, "Message": "AAAA", "Signature": "AAAA", "Mac": "AAAA", "PublicKey": "AAAA",
+            "SigningAlgorithm": "ECDSA_SHA_256", "MacAlgorithm": "HMAC_SHA_256", "KeyAgreementAlgorithm": "ECDH",
+            "Recipient": stage.recipient(),
+        });
+        assert_eq!(stage.call_as(&mallory, operation, &members).await.refusal(), no_key, "{operation}");
     }
     let destination = json!({"CiphertextBlob": blob, "DestinationKeyId": id});
     assert_eq!(stage.call_as(&mallory, "ReEncrypt", &destination).await.refusal(), no_key);

@@ -217,8 +217,17 @@ fn documented_examples() {
                 .replace("<96 digits>", PCR0)
         })
         .collect();
-    let [one_image, rollout, signed, only_attested, administered, lending, identity, whatever_is_granted] =
-        examples.as_slice()
+    let [
+        one_image,
+        rollout,
+        signed,
+        only_attested,
+        administered,
+        lending,
+        identity,
+        whatever_is_granted,
+        own_aliases,
+    ] = examples.as_slice()
     else {
         panic!("{}", examples.len())
     };
@@ -287,4 +296,15 @@ fn documented_examples() {
     let key = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a-9b1e-2f3a4b5c6d7e";
     assert!(allows("kms:DescribeKey", key) && !allows("kms:Decrypt", key));
     assert!(!allows("kms:DescribeKey", KEY_ARN), "it is in another Region");
+
+    let own_aliases = IdentityPolicy::parse(own_aliases).unwrap();
+    let alice = principal("arn:aws:iam::111122223333:user/alice");
+    let allows = |caller, resource| {
+        let context = &Context::default();
+        let request = PolicyRequest { caller, action: "kms:DeleteAlias", resource, context };
+        own_aliases.evaluate(&request).is_allowed()
+    };
+    assert!(allows(&alice, "arn:aws:kms:us-east-1:111122223333:alias/alice/app") && allows(&alice, key));
+    assert!(!allows(&alice, "arn:aws:kms:us-east-1:111122223333:alias/bob/app"));
+    assert!(!allows(&worker, "arn:aws:kms:us-east-1:111122223333:alias/alice/app"));
 }

@@ -344,6 +344,10 @@ const REQUESTS: &[(&str, &str)] = &[
 
 const POLICIES: &[(&str, &str)] = &[
     (
+        "variables",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"arn:aws:kms:*:${aws:PrincipalAccount, '111122223333'}:key/*","Condition":{"StringLike":{"aws:ResourceTag/Team":["${*}*","${kms:EncryptionContext:App}?"]},"NumericGreaterThan":{"kms:RotationPeriodInDays":90},"ArnNotLikeIfExists":{"aws:PrincipalArn":"arn:aws:iam::*:user/${aws:username, 'x'}"}}}]}"#,
+    ),
+    (
         "identity",
         r#"{"Version":"2012-10-17","Statement":[{"Sid":"Keys","Effect":"Allow","Action":["kms:D?crypt","s3:GetObject"],"Resource":["arn:aws:kms:*:*:key/*","arn:aws:s3:::bucket/*"],"Condition":{"Null":{"kms:RecipientAttestation:PCR0":"false"}}},{"Effect":"Allow","Action":"s3:*","NotResource":"*","Condition":{"NumericLessThan":{"s3:max-keys":"10"}}},{"Effect":"Deny","NotAction":["iam:*","kms:*"],"Resource":"*"}]}"#,
     ),

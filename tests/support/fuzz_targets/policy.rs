@@ -166,6 +166,10 @@ impl RequestContext for Context {
             ConditionKey::GrantOperations => ContextValues::texts(["Decrypt", "CreateGrant"]),
             ConditionKey::GranteePrincipal => ContextValues::text("arn:aws:iam::111122223333:role/App"),
             ConditionKey::GrantIsForAwsResource => ContextValues::One(ContextValue::Flag(false)),
+            ConditionKey::ResourceTag(tag) if **tag == *"Team" => ContextValues::text("*${aws:username}"),
+            ConditionKey::TagKeys => ContextValues::texts(["Team"]),
+            ConditionKey::RotationPeriodInDays => ContextValues::One(ContextValue::Number(365)),
+            ConditionKey::EpochTime => ContextValues::One(ContextValue::Number(1_795_521_600)),
             ConditionKey::CurrentTime => {
                 ContextValues::One(ContextValue::Time(UnixTime::from_ms(1_795_521_600_000)))
             }
