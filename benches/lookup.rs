@@ -1,7 +1,11 @@
 //! Lookups in a store of 10,000 keys and 100,000 grants beside those in a store of ten keys, in one run.
 //!
-//! `cached` is what the store remembers; `cold` goes through SQLite, after a change by another connection has made the store
-//! and SQLite forget what they had read. Both stores take turns, so that whatever else the machine does meets both.
+//! - `request`: GenerateDataKeyWithoutPlaintext from its members to its answer, for any key of the store, remembered;
+//! - `cached`: the store's answer alone, remembered, for the same ten keys in both stores and for any;
+//! - `cold`: the store's answer alone through SQLite, after a change by another connection has made the store and SQLite
+//!   forget what they had read.
+//!
+//! Both stores take turns, so that whatever else the machine does meets both.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,11 +19,21 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
+use nitro_key_broker::audit::{AuditEvent, Subject};
+use nitro_key_broker::json::Json;
 use nitro_key_broker::keys::{AliasName, KeyId, KeyIdentifier, Realm};
-use nitro_key_broker::policy::{GrantId, PrincipalArn};
-use nitro_key_broker::store::{CredentialStore, GrantStore, KeyStore, MAX_STALENESS, SqliteStore};
+use nitro_key_broker::operations::{Broker, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation};
+use nitro_key_broker::policy::{Caller, GrantId, PrincipalArn};
+use nitro_key_broker::root_key::{FileRootKey, RootKey, wrap_new_material};
+use nitro_key_broker::store::{CredentialStore, GrantStore, KeyStore, MAX_STALENESS, SqliteStore, Store};
+use nitro_key_broker::time::UnixTime;
+use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -33,10 +47,13 @@ const TARGET: f64 = 1.2;
 /// Turns of the two stores, and lookups of each in one turn.
 const COLD_TURNS: usize = 150;
 const COLD_LOOKUPS: usize = 10;
-const CACHED_TURNS: usize = 2_000;
+const CACHED_TURNS: usize = 1_000;
 const CACHED_LOOKUPS: usize = 200;
+const REQUEST_TURNS: usize = 500;
+const REQUESTS: usize = 20;
 
-const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"Enclave","Effect":"Allow","Principal":"*","Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*","Condition":{"StringEquals":{"kms:RecipientAttestation:PCR0":"abababababababababababababababababababababababababababababababababababababababababababababababab"}}}}"#;
+const ADMIN: &str = "arn:aws:iam::111122223333:role/admin";
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/admin"},"Action":"kms:*","Resource":"*"}}"#;
 
 /// What is looked for.
 #[derive(Clone, Copy)]
@@ -86,7 +103,7 @@ async fn run() {
             for (place, times) in [(&mut small, &mut few), (&mut large, &mut many)] {
                 place.forget().await;
                 for at in place.spread(COLD_LOOKUPS) {
-                    times.push(place.time(by, &[at]).await);
+                    times.push(place.time(by, &[place.keys[at].clone()]).await);
                 }
             }
         }
@@ -95,37 +112,51 @@ async fn run() {
     for (by, name) in EVERY_WAY {
         // Everything is remembered before it is measured.
         for place in [&small, &large] {
-            let all: Vec<usize> = (0..place.keys.len()).collect();
-            place.time(by, &all).await;
+            place.time(by, &place.keys).await;
         }
-        for (lookups, spread) in [("cached, the same ten", SMALL), ("cached, any", LARGE)] {
+        for (lookups, among) in [("cached, the same ten", SMALL), ("cached, any", LARGE)] {
             let (mut few, mut many) = (Vec::new(), Vec::new());
             for _ in 0..CACHED_TURNS {
                 for (place, times) in [(&small, &mut few), (&large, &mut many)] {
-                    let ats: Vec<usize> = (0..CACHED_LOOKUPS)
-                        .map(|_| rand::random_range(0..spread.min(place.keys.len())))
-                        .collect();
-                    times.push(place.time(by, &ats).await / CACHED_LOOKUPS as u32);
+                    let wanted = place.any(CACHED_LOOKUPS, among);
+                    times.push(place.time(by, &wanted).await / CACHED_LOOKUPS as u32);
                 }
             }
             row(name, lookups, few, many);
         }
     }
+    for (by, name) in [(By::Id, "key by id"), (By::Alias, "key by alias"), (By::Token, "grant by token")] {
+        for place in [&small, &large] {
+            place.time_requests(by, &place.keys).await;
+        }
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..REQUEST_TURNS {
+            for (place, times) in [(&small, &mut few), (&large, &mut many)] {
+                let wanted = place.any(REQUESTS, LARGE);
+                times.push(place.time_requests(by, &wanted).await / REQUESTS as u32);
+            }
+        }
+        row(name, "request", few, many);
+    }
 }
 
 /// A store on a file of its own.
 struct Place {
-    store: SqliteStore,
+    broker: Broker,
+    store: Arc<SqliteStore>,
     other: SqliteConnection,
     keys: Vec<Named>,
     _folder: TempDir,
 }
 
+#[derive(Clone)]
 struct Named {
     id: KeyId,
     by_id: KeyIdentifier,
     by_alias: KeyIdentifier,
     grant: GrantId,
+    /// As CreateGrant issues it.
+    token: String,
     caller: PrincipalArn,
 }
 
@@ -135,7 +166,9 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.sqlite3");
         let realm = Realm::new("us-east-1", ACCOUNT).unwrap();
-        let store = SqliteStore::create(&path, &realm, b"check").await.unwrap();
+        let root_key = Arc::new(FileRootKey::create(&folder.path().join("root.key")).unwrap());
+        let check = Broker::root_key_check(&*root_key).await.unwrap();
+        let store = Arc::new(SqliteStore::create(&path, &realm, &check).await.unwrap());
         let mut other = connect(&path).await;
         let mut transaction = other.begin().await.unwrap();
         let mut named = Vec::with_capacity(keys);
@@ -151,12 +184,13 @@ impl Place {
             .execute(&mut *transaction)
             .await
             .unwrap();
+            let material = wrap_new_material(&*root_key, id).await.unwrap();
             sqlx::query(
                 "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES (?, 1, ?, ?)",
             )
             .bind(&key_id)
-            .bind(rand::random::<[u8; 32]>().as_slice())
-            .bind([7; 61].as_slice())
+            .bind(material.id().as_bytes().as_slice())
+            .bind(material.wrapped())
             .execute(&mut *transaction)
             .await
             .unwrap();
@@ -172,7 +206,7 @@ impl Place {
                 sqlx::query(
                     "INSERT INTO grants (grant_id, key_id, grantee, grantee_found_by, retiring, operations, \
                      constraint_type, constraint_context, issuing_account, created_at_ms) \
-                     VALUES (?, ?, ?, ?, ?, 'Decrypt,GenerateDataKey', 'EncryptionContextSubset', ?, ?, 0)",
+                     VALUES (?, ?, ?, ?, ?, 'Decrypt,GenerateDataKeyWithoutPlaintext', 'EncryptionContextSubset', ?, ?, 0)",
                 )
                 .bind(grant.as_slice())
                 .bind(&key_id)
@@ -190,17 +224,21 @@ impl Place {
                 by_id: KeyIdentifier::Key(id),
                 by_alias: KeyIdentifier::Alias(AliasName::parse(&alias).unwrap()),
                 grant: GrantId::from_bytes(grants[0]),
+                token: URL_SAFE_NO_PAD
+                    .encode(root_key.wrap(b"nitro-key-broker grant token v1\0", &grants[0]).await.unwrap()),
                 caller: PrincipalArn::parse(&caller(0)).unwrap(),
             });
         }
         transaction.commit().await.unwrap();
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut other).await.unwrap();
-        Self { store, other, keys: named, _folder: folder }
+        let verifier = Verifier::new(TrustAnchors::aws().unwrap(), Requirements::default());
+        let broker = Broker::new(Arc::clone(&store) as Arc<dyn Store>, root_key, verifier).await.unwrap();
+        Self { broker, store, other, keys: named, _folder: folder }
     }
 
     /// Makes the store forget all that it has read.
     async fn forget(&mut self) {
-        let change = sqlx::query("UPDATE realm SET root_key_check = root_key_check");
+        let change = sqlx::query("UPDATE keys SET description = hex(randomblob(4)) WHERE rowid = 1");
         change.execute(&mut self.other).await.unwrap();
         tokio::time::sleep(MAX_STALENESS).await;
         assert!(self.store.find_credential("none").await.unwrap().is_none());
@@ -212,10 +250,56 @@ impl Place {
         (0..number).map(|at| (start + at * step) % self.keys.len()).collect()
     }
 
-    async fn time(&self, by: By, ats: &[usize]) -> Duration {
+    /// Any of the first `among` keys, some maybe more than once.
+    fn any(&self, number: usize, among: usize) -> Vec<Named> {
+        let among = among.min(self.keys.len());
+        (0..number).map(|_| self.keys[rand::random_range(0..among)].clone()).collect()
+    }
+
+    async fn time_requests(&self, by: By, wanted: &[Named]) -> Duration {
+        let requests = wanted.iter().map(|Named { id, by_alias, token, caller, .. }| {
+            let key_id = match (by, by_alias) {
+                (By::Alias, KeyIdentifier::Alias(name)) => name.to_string(),
+                _ => id.to_string(),
+            };
+            // Only the grantee needs the token.
+            let (tokens, caller) = match by {
+                By::Token => (json!([token]), caller.clone()),
+                By::Id | By::Alias | By::Caller => (json!([]), PrincipalArn::parse(ADMIN).unwrap()),
+            };
+            let members = json!({
+                "KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": {"Tenant": "a"}, "GrantTokens": tokens,
+            });
+            (members.to_string(), caller)
+        });
+        let requests: Vec<(String, PrincipalArn)> = requests.collect();
         let begin = Instant::now();
-        for at in ats {
-            let Named { id, by_id, by_alias, grant, caller } = &self.keys[*at];
+        for (body, caller) in requests {
+            let invocation = Invocation {
+                caller: Caller::Principal { arn: caller },
+                now: UnixTime::from_secs(1_767_472_867),
+                source_ip: None,
+                secure_transport: true,
+                user_agent: None,
+            };
+            let mut event = AuditEvent::new(Subject {
+                request_id: String::new(),
+                time: invocation.now,
+                operation: GenerateDataKeyWithoutPlaintext::NAME.to_owned(),
+                source: String::new(),
+                user_agent: None,
+            });
+            let members = Json::parse(body.as_bytes()).unwrap();
+            let operation =
+                GenerateDataKeyWithoutPlaintext::parse(&Members::of_request(&members).unwrap()).unwrap();
+            black_box(operation.run(&self.broker, &invocation, &mut event).await.unwrap());
+        }
+        begin.elapsed()
+    }
+
+    async fn time(&self, by: By, wanted: &[Named]) -> Duration {
+        let begin = Instant::now();
+        for Named { id, by_id, by_alias, grant, token: _, caller } in wanted {
             match by {
                 By::Id => assert!(black_box(self.store.find_key(by_id).await.unwrap()).is_some()),
                 By::Alias => assert!(black_box(self.store.find_key(by_alias).await.unwrap()).is_some()),

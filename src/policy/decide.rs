@@ -112,8 +112,8 @@ pub fn decide(policies: &Policies<'_>, question: &Question<'_>) -> Result<Permit
     }
 }
 
-/// Whether the caller may retire `grant`, and as what. That a statement allows `kms:RetireGrant` makes no difference, as
-/// in KMS; one that denies does.
+/// Whether the caller may retire `grant`, and as what. That the key's policy allows `kms:RetireGrant` makes no difference, as
+/// in KMS; that an identity policy does lets the caller act for its account. What either denies is refused.
 ///
 /// # Errors
 /// The denial, when the grant names the caller for nothing that ends it, a statement denies, or the evaluation fails.
@@ -123,8 +123,8 @@ pub fn decide_retirement(
     grant: &Grant,
 ) -> Result<RetiredAs, Box<Denial>> {
     question.judge_key(policies.key)?;
-    question.judge_identity(policies.identity)?;
-    grant.retired_as(question.caller).ok_or_else(|| {
+    let is_delegated = question.judge_identity(policies.identity)?.is_some();
+    grant.retired_as(question.caller, is_delegated).ok_or_else(|| {
         let reason = GrantReason {
             grant: grant.id,
             element: "RetiringPrincipal",

@@ -124,7 +124,7 @@ pub enum RetiredAs {
     RetiringPrincipal,
     /// The grantee, of a grant that allows `RetireGrant`.
     Grantee,
-    /// The account that made the grant.
+    /// The account that made the grant: its root, or to whom an identity policy gives `kms:RetireGrant`.
     IssuingAccount,
 }
 
@@ -201,15 +201,21 @@ impl Grant {
         }
     }
 
-    /// As what `caller` may retire the grant, if at all.
-    pub(super) fn retired_as(&self, caller: &Caller) -> Option<RetiredAs> {
+    /// As what `caller` may retire the grant, if at all; `is_delegated` when an identity policy lets it do for its account
+    /// what the account's root may.
+    pub(super) fn retired_as(&self, caller: &Caller, is_delegated: bool) -> Option<RetiredAs> {
         let caller = caller.arn()?;
         let GrantTerms { grantee, retiring, operations, constraint: _ } = &self.terms;
-        if retiring.as_ref().is_some_and(|retiring| retiring.covers(caller)) {
+        let acts_for =
+            |account: &str| (caller.is_account_root() || is_delegated) && caller.account() == account;
+        let retires = |retiring: &PrincipalArn| {
+            retiring.covers(caller) || retiring.is_account_root() && acts_for(retiring.account())
+        };
+        if retiring.as_ref().is_some_and(retires) {
             Some(RetiredAs::RetiringPrincipal)
         } else if operations.contains(GrantOperation::RetireGrant) && grantee.covers(caller) {
             Some(RetiredAs::Grantee)
-        } else if caller.is_account_root() && *caller.account() == *self.issuing_account {
+        } else if acts_for(&self.issuing_account) {
             Some(RetiredAs::IssuingAccount)
         } else {
             None

@@ -92,6 +92,11 @@ async fn keys_of_every_kind_are_made() {
             "SIGN_VERIFY",
         ),
         (
+            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
+            "RSA_2048",
+            "SIGN_VERIFY",
+        ),
+        (
             json!({"KeySpec": "HMAC_384", "KeyUsage": "GENERATE_VERIFY_MAC", "Origin": "EXTERNAL"}),
             "HMAC_384",
             "GENERATE_VERIFY_MAC",

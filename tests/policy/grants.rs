@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use nitro_key_broker::encryption_context::EncryptionContext;
 use nitro_key_broker::policy::{
-    AllowedBy, Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantTerms, InvalidGrantId,
-    Policies, Question, RetiredAs, decide, decide_retirement,
+    AllowedBy, AttachedPolicy, Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantTerms,
+    IdentityPolicy, InvalidGrantId, Policies, PolicyName, Question, RetiredAs, decide, decide_retirement,
 };
 
 use super::*;
@@ -256,6 +256,40 @@ fn a_grant_is_retired_by_whom_it_names_and_its_account() {
             let reasons = denial.reasons();
             assert!(reasons[0].ends_with(&format!("found {caller}")), "{reasons:?}");
         }
+    }
+}
+
+/// What the root of an account may retire, an identity policy lets others of the account retire.
+#[test]
+fn an_account_hands_retiring_on_by_identity_policies() {
+    let nothing = KeyPolicy::parse(NOTHING).unwrap();
+    let none = EncryptionContext::EMPTY;
+    let attached = |effect: &str, action: &str| {
+        AttachedPolicy {
+        name: PolicyName::parse("own").unwrap(),
+        policy: IdentityPolicy::parse(&format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"{effect}","Action":"{action}","Resource":"*"}}}}"#
+        ))
+        .unwrap(),
+    }
+    };
+    let of_account = grant(DECRYPT, None);
+    let mut of_other_account = Grant::clone(&of_account);
+    of_other_account.issuing_account = "444455556666".into();
+    let mut to_root = of_other_account.clone();
+    to_root.terms.retiring = Some(arn(ROOT));
+    let alice = principal("arn:aws:iam::111122223333:user/alice");
+    for (grant, policies, expected) in [
+        (&*of_account, vec![attached("Allow", "kms:RetireGrant")], Some(RetiredAs::IssuingAccount)),
+        (&*of_account, vec![attached("Allow", "kms:RevokeGrant")], None),
+        (&*of_account, vec![], None),
+        (&of_other_account, vec![attached("Allow", "kms:*")], None),
+        (&to_root, vec![attached("Allow", "kms:*")], Some(RetiredAs::RetiringPrincipal)),
+        (&to_root, vec![attached("Allow", "kms:*"), attached("Deny", "kms:RetireGrant")], None),
+    ] {
+        let policies = Policies { key: &nothing, identity: &policies, grants: &[] };
+        let retired = decide_retirement(&policies, &question(&alice, "kms:RetireGrant", &none), grant);
+        assert_eq!(retired.ok(), expected, "{grant:?}");
     }
 }
 
