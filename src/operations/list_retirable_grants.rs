@@ -1,7 +1,8 @@
 use serde_json::Value;
 
 use super::audit_parameters::AuditParameters;
-use super::broker::{Broker, KeylessAccess};
+use super::authorization::KeylessAccess;
+use super::broker::Broker;
 use super::error::OperationError;
 use super::grant_members::{
     GrantsResponse, Page, parse_principal, parse_service_principal, principal, refuse_service_principals,
