@@ -7,6 +7,7 @@ use super::members::{MemberError, Members};
 use super::multi_region::{self, NO_MULTI_REGION_KEYS};
 use super::pattern::POLICY;
 use super::put_key_policy::MAX_POLICY_MEMBER_LEN;
+use super::tags::SentTags;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::MAX_DESCRIPTION_LEN;
@@ -28,6 +29,7 @@ impl Operation for ReplicateKey {
         members.text_of("Policy", 1..=MAX_POLICY_MEMBER_LEN, &POLICY)?;
         members.flag("BypassPolicyLockoutSafetyCheck")?;
         members.string("Description", 0..=MAX_DESCRIPTION_LEN)?;
+        SentTags::parse(members)?;
         Ok(Self { key, region })
     }
 
