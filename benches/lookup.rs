@@ -1,6 +1,7 @@
 //! Lookups in a store of 10,000 keys and 100,000 grants beside those in a store of ten keys, in one run.
 //!
-//! - `request`: GenerateDataKeyWithoutPlaintext from its members to its answer, for any key of the store, remembered;
+//! - `request`: GenerateDataKey from its members to its answer, for any key of the store, remembered, with a document that
+//!   was verified before;
 //! - `cached`: the store's answer alone, remembered, for the same ten keys in both stores and for any;
 //! - `cold`: the store's answer alone through SQLite, after a change by another connection has made the store and SQLite
 //!   forget what they had read.
@@ -17,18 +18,22 @@
     reason = "a measurement may stop at the first surprise, and its result goes to standard output"
 )]
 
+#[path = "support/work.rs"]
+#[allow(dead_code, reason = "the other measurements use the rest")]
+mod work;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
 use nitro_key_broker::audit::{AuditEvent, Subject};
 use nitro_key_broker::json::Json;
 use nitro_key_broker::keys::{AliasName, KeyId, KeyIdentifier, Realm};
-use nitro_key_broker::operations::{Broker, GenerateDataKeyWithoutPlaintext, Invocation, Members, Operation};
+use nitro_key_broker::operations::{Broker, GenerateDataKey, Invocation, Members, Operation};
 use nitro_key_broker::policy::{Caller, GrantId, PrincipalArn};
 use nitro_key_broker::root_key::{FileRootKey, RootKey, wrap_new_material};
 use nitro_key_broker::store::{CredentialStore, GrantStore, KeyStore, MAX_STALENESS, SqliteStore, Store};
@@ -37,10 +42,13 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
+use work::RecordedDocument;
 
 const SMALL: usize = 10;
 const LARGE: usize = 10_000;
 const GRANTS_PER_KEY: usize = 10;
+/// As many in both stores.
+const GRANTEES: usize = 100;
 const ACCOUNT: &str = "111122223333";
 const TARGET: f64 = 1.2;
 
@@ -146,6 +154,9 @@ struct Place {
     store: Arc<SqliteStore>,
     other: SqliteConnection,
     keys: Vec<Named>,
+    /// Recorded on real hardware, in base64, and when it was fresh.
+    document: String,
+    now: UnixTime,
     _folder: TempDir,
 }
 
@@ -201,12 +212,15 @@ impl Place {
                 .await
                 .unwrap();
             let grants: [[u8; 32]; GRANTS_PER_KEY] = rand::random();
-            let caller = |grant: usize| format!("arn:aws:iam::{ACCOUNT}:role/worker-{number}-{grant}");
+            let caller = |grant: usize| {
+                let grantee = (number * GRANTS_PER_KEY + grant) % GRANTEES;
+                format!("arn:aws:iam::{ACCOUNT}:role/worker-{grantee}")
+            };
             for (number, grant) in grants.iter().enumerate() {
                 sqlx::query(
                     "INSERT INTO grants (grant_id, key_id, grantee, grantee_found_by, retiring, operations, \
                      constraint_type, constraint_context, issuing_account, created_at_ms) \
-                     VALUES (?, ?, ?, ?, ?, 'Decrypt,GenerateDataKeyWithoutPlaintext', 'EncryptionContextSubset', ?, ?, 0)",
+                     VALUES (?, ?, ?, ?, ?, 'Decrypt,GenerateDataKey', 'EncryptionContextSubset', ?, ?, 0)",
                 )
                 .bind(grant.as_slice())
                 .bind(&key_id)
@@ -233,7 +247,9 @@ impl Place {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut other).await.unwrap();
         let verifier = Verifier::new(TrustAnchors::aws().unwrap(), Requirements::default());
         let broker = Broker::new(Arc::clone(&store) as Arc<dyn Store>, root_key, verifier).await.unwrap();
-        Self { broker, store, other, keys: named, _folder: folder }
+        let recorded = RecordedDocument::read();
+        let (document, now) = (STANDARD.encode(&recorded.bytes), recorded.now);
+        Self { broker, store, other, keys: named, document, now, _folder: folder }
     }
 
     /// Makes the store forget all that it has read.
@@ -269,6 +285,7 @@ impl Place {
             };
             let members = json!({
                 "KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": {"Tenant": "a"}, "GrantTokens": tokens,
+                "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": self.document},
             });
             (members.to_string(), caller)
         });
@@ -277,7 +294,7 @@ impl Place {
         for (body, caller) in requests {
             let invocation = Invocation {
                 caller: Caller::Principal { arn: caller },
-                now: UnixTime::from_secs(1_767_472_867),
+                now: self.now,
                 source_ip: None,
                 secure_transport: true,
                 user_agent: None,
@@ -285,13 +302,12 @@ impl Place {
             let mut event = AuditEvent::new(Subject {
                 request_id: String::new(),
                 time: invocation.now,
-                operation: GenerateDataKeyWithoutPlaintext::NAME.to_owned(),
+                operation: GenerateDataKey::NAME.to_owned(),
                 source: String::new(),
                 user_agent: None,
             });
             let members = Json::parse(body.as_bytes()).unwrap();
-            let operation =
-                GenerateDataKeyWithoutPlaintext::parse(&Members::of_request(&members).unwrap()).unwrap();
+            let operation = GenerateDataKey::parse(&Members::of_request(&members).unwrap()).unwrap();
             black_box(operation.run(&self.broker, &invocation, &mut event).await.unwrap());
         }
         begin.elapsed()
