@@ -120,6 +120,30 @@ fn the_aws_encryption_sdk_works_through_the_enclaves_proxy() {
 }
 
 #[test]
+fn the_sdk_for_rust_through_the_enclaves_proxy_gets_plaintext() {
+    let broker = Broker::start(Transport::Tls);
+    let proxy = Proxy::start(&broker, Identity::Nobody);
+    let output = Command::new(clients::require_sdk_for_rust())
+        .arg("through-proxy")
+        .envs(proxy.environment())
+        .env("ALIAS", "alias/app")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let steps: Vec<(&str, Vec<u8>)> = told
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(step, bytes)| (step, BASE64.decode(bytes).unwrap()))
+        .collect();
+    let [("generated", fresh), ("decrypted", later), ("random", random)] = &steps[..] else {
+        panic!("{told}");
+    };
+    assert_eq!((fresh.len(), random.len()), (32, 24));
+    assert_eq!(fresh, later);
+}
+
+#[test]
 fn the_aws_cli_through_the_enclaves_proxy_gets_plaintext() {
     let venv = clients::require_venv();
     let broker = Broker::start(Transport::Tls);

@@ -1,4 +1,5 @@
-//! The story of a key, told to a broker by the AWS SDK for Rust: one line for each step, as `story.rs` reads it.
+//! The story of a key, told to a broker by the AWS SDK for Rust: one line for each step, as `story.rs` reads it. With the
+//! argument `through-proxy`, what an application in an enclave asks its proxy for.
 
 use std::env;
 use std::error::Error;
@@ -15,6 +16,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let kms = client()?;
+    if env::args().nth(1).as_deref() == Some("through-proxy") {
+        return ask_the_proxy(&kms).await;
+    }
     let (alias, policy) = (env::var("ALIAS")?, fs::read_to_string(env::var("POLICY")?)?);
     let recipient = RecipientInfo::builder()
         .key_encryption_algorithm(KeyEncryptionMechanism::RsaesOaepSha256)
@@ -63,6 +67,23 @@ async fn main() -> Outcome<()> {
 
     let scheduled = kms.schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await?;
     tell("state", scheduled.key_state.map(|state| state.to_string()))
+}
+
+/// As an application in an enclave, whose proxy answers with the plaintext: the SDK is told nothing of attestation.
+async fn ask_the_proxy(kms: &Client) -> Outcome<()> {
+    let generated = kms
+        .generate_data_key()
+        .key_id(env::var("ALIAS")?)
+        .key_spec(DataKeySpec::Aes256)
+        .encryption_context("story", "proxy")
+        .send()
+        .await?;
+    tell_envelope("generated", generated.plaintext)?;
+    let ciphertext = generated.ciphertext_blob.ok_or("no ciphertext")?;
+    let decrypted =
+        kms.decrypt().ciphertext_blob(ciphertext).encryption_context("story", "proxy").send().await?;
+    tell_envelope("decrypted", decrypted.plaintext)?;
+    tell_envelope("random", kms.generate_random().number_of_bytes(24).send().await?.plaintext)
 }
 
 /// Over HTTP without TLS, which the other clients speak: half of the SDK's dependencies are for TLS.
