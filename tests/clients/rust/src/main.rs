@@ -112,5 +112,5 @@ fn tell(step: &str, text: Option<String>) -> Outcome<()> {
 }
 
 fn tell_envelope(step: &str, envelope: Option<Blob>) -> Outcome<()> {
-    tell(step, envelope.map(|envelope| aws_smithy_types::base64::encode(envelope)))
+    tell(step, envelope.map(aws_smithy_types::base64::encode))
 }
