@@ -194,6 +194,17 @@ async fn a_principal_lists_what_it_may_retire_on_every_key() {
             "{refusal}"
         );
     }
+    // Others of the account by an identity policy, which also takes away what is one's own.
+    for (principal, effect) in [(WORKER, "Allow"), (AUDITOR, "Deny")] {
+        let policy = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": effect, "Action": "kms:ListRetirableGrants", "Resource": "*",
+        }});
+        lent.stage.broker.attach_policy(principal, "grants", &policy).await;
+    }
+    let page = lent.stage.signed(&lent.worker, "ListRetirableGrants", &of_auditor).await.members();
+    assert_eq!(page["Grants"].as_array().unwrap().len(), 3);
+    let refusal = lent.stage.signed(&lent.auditor, "ListRetirableGrants", &of_auditor).await.refusal();
+    assert!(refusal.ends_with("with an explicit deny in an identity-based policy"), "{refusal}");
     let refusal = lent.stage.client.call("ListRetirableGrants", &of_auditor).await.refusal();
     assert!(refusal.starts_with("400 AccessDeniedException: User: anonymous is not authorized"), "{refusal}");
     for (members, expected) in [
@@ -205,7 +216,7 @@ async fn a_principal_lists_what_it_may_retire_on_every_key() {
         (json!({"RetiringPrincipal": "x"}), "InvalidArnException: Invalid principal ARN: "),
         (json!({"RetiringPrincipal": AUDITOR, "Marker": "x"}), "InvalidMarkerException: "),
     ] {
-        let refusal = lent.stage.signed(&lent.auditor, "ListRetirableGrants", &members).await.refusal();
+        let refusal = lent.stage.signed(&root, "ListRetirableGrants", &members).await.refusal();
         assert!(refusal.starts_with(&format!("400 {expected}")), "{refusal}");
     }
 }
