@@ -1,57 +1,28 @@
 //! `policy put`, `policy get`.
 
-use std::path::{Path, PathBuf};
+mod get;
+mod put;
 
-use clap::{Args, Subcommand};
+use std::path::Path;
 
-use super::data_dir::{DataDir, find_key, read_input};
+use clap::Subcommand;
+
+use super::data_dir::{DataDir, read_input};
 use super::error::CliError;
-use super::output::print_line;
 use crate::policy::{IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_POLICY_BYTES, PolicyError};
-use crate::store::KeyStore;
 
 /// Say who may use a key for what.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    Put(Put),
-    Get(Get),
-}
-
-/// Replace a key's policy.
-///
-/// A policy that is not understood completely is refused. A running broker follows the new one from the next request on.
-#[derive(Debug, Args)]
-pub(super) struct Put {
-    /// Key id, key ARN, alias/NAME or alias ARN.
-    #[arg(value_name = "KEY")]
-    key: String,
-
-    /// A file of IAM JSON, or - for standard input.
-    #[arg(value_name = "FILE")]
-    policy: PathBuf,
-}
-
-/// Print a key's policy as it was put.
-#[derive(Debug, Args)]
-pub(super) struct Get {
-    /// Key id, key ARN, alias/NAME or alias ARN.
-    #[arg(value_name = "KEY")]
-    key: String,
+    Put(put::Put),
+    Get(get::Get),
 }
 
 impl PolicyCommand {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<(), CliError> {
         match self {
-            PolicyCommand::Put(Put { key, policy }) => {
-                let policy = read_policy(&policy)?;
-                let store = data_dir.open_store().await?;
-                let entry = find_key(&store, &key).await?;
-                store.set_policy(entry.key.id, &policy).await.map_err(CliError::failed)
-            }
-            PolicyCommand::Get(Get { key }) => {
-                let store = data_dir.open_store().await?;
-                print_line(find_key(&store, &key).await?.key.policy.text().trim_end())
-            }
+            PolicyCommand::Put(command) => command.run(data_dir).await,
+            PolicyCommand::Get(command) => command.run(data_dir).await,
         }
     }
 }

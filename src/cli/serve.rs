@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,10 +21,18 @@ use crate::time::UnixTime;
 
 /// Answer KMS requests until SIGTERM or SIGINT.
 ///
-/// Each place it listens on is printed to standard output as `listening on URL`; the log goes to standard error. What
-/// is not given here is taken from broker.toml in the data directory.
+/// Each place it listens on is printed to standard output as `listening on URL`; the log goes to standard error.
 #[derive(Debug, Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "What is not given here is taken from broker.toml in the data directory."
+)]
 pub(super) struct Serve {
+    /// Print help.
+    // In two columns, so that it fits a screen.
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
     /// Where to listen: http://IP:PORT, https://IP:PORT, unix:PATH, unix+tls:PATH, vsock://any:PORT or
     /// vsock+tls://any:PORT; repeatable. Default: https://127.0.0.1:8443 after `init --tls`, else
     /// http://127.0.0.1:8080.

@@ -9,120 +9,20 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod help;
+mod program;
+
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use snapbox::{Assert, IntoData, Redactions, assert_data_eq, file, str};
+use snapbox::{Assert, assert_data_eq, file, str};
+
+use program::*;
 
 const RECORDED: &str = "testdata/recorded/eu-central-1_2025-01-06_rsa_2048_recipient.bin";
 const RECORDED_DEBUG: &str = "testdata/recorded/us-east-1_2021-03-05_debug.bin";
-
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nitro-key-broker"));
-    command.env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    program(arguments).output().unwrap()
-}
-
-fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = program(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-/// Everything a user sees, for one golden text.
-fn transcript(output: &Output) -> String {
-    let status = output.status.code().unwrap();
-    let stdout = std::str::from_utf8(&output.stdout).unwrap();
-    let stderr = std::str::from_utf8(&output.stderr).unwrap();
-    format!("{stdout}{stderr}[status {status}]\n")
-}
-
-struct DataDir {
-    directory: tempfile::TempDir,
-}
-
-impl DataDir {
-    fn empty() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn initialised() -> Self {
-        let data_dir = Self::empty();
-        assert!(data_dir.run(&["init"]).status.success());
-        data_dir
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let data_dir = self.path().join("data");
-        let mut all = vec!["--data-dir", data_dir.to_str().unwrap()];
-        all.extend(arguments);
-        run(&all)
-    }
-
-    fn stdout(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{}", transcript(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.path().join(name);
-        fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Holds a transcript against a golden text in which `[DIR]` is this directory and ids and times are masked.
-    fn assert_transcript(&self, output: &Output, golden: impl IntoData) {
-        let mut redactions = Redactions::new();
-        redactions.insert("[DIR]", self.path().to_owned()).unwrap();
-        Assert::new().action_env("SNAPSHOTS").redact_with(redactions).eq(transcript(output), golden);
-    }
-}
-
-#[test]
-fn help_of_every_command() {
-    let commands: [(&[&str], snapbox::Data); 20] = [
-        (&[], file!["golden/help.txt"]),
-        (&["init"], file!["golden/help_init.txt"]),
-        (&["serve"], file!["golden/help_serve.txt"]),
-        (&["forward"], file!["golden/help_forward.txt"]),
-        (&["key"], file!["golden/help_key.txt"]),
-        (&["key", "create"], file!["golden/help_key_create.txt"]),
-        (&["key", "list"], file!["golden/help_key_list.txt"]),
-        (&["key", "describe"], file!["golden/help_key_describe.txt"]),
-        (&["alias", "create"], file!["golden/help_alias_create.txt"]),
-        (&["policy", "put"], file!["golden/help_policy_put.txt"]),
-        (&["policy", "get"], file!["golden/help_policy_get.txt"]),
-        (&["principal", "policy"], file!["golden/help_principal_policy.txt"]),
-        (&["principal", "policy", "put"], file!["golden/help_principal_policy_put.txt"]),
-        (&["principal", "policy", "get"], file!["golden/help_principal_policy_get.txt"]),
-        (&["principal", "policy", "list"], file!["golden/help_principal_policy_list.txt"]),
-        (&["credential", "create"], file!["golden/help_credential_create.txt"]),
-        (&["verify"], file!["golden/help_verify.txt"]),
-        (&["inspect"], file!["golden/help_inspect.txt"]),
-        (&["eif"], file!["golden/help_eif.txt"]),
-        (&["eif", "measure"], file!["golden/help_eif_measure.txt"]),
-    ];
-    for (command, golden) in commands {
-        let output = run(&[command, &["--help"]].concat());
-        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
-        assert_data_eq!(String::from_utf8(output.stdout).unwrap(), golden);
-    }
-}
 
 #[test]
 fn wrong_usage_has_status_2() {
