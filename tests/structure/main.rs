@@ -31,6 +31,8 @@ const FLOORS: [Floor; 6] = [
             "eif",
             "encryption_context",
             "json",
+            "merkle",
+            "signed_note",
             "text",
             "time",
             "x509",
