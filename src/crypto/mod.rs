@@ -18,7 +18,7 @@ mod signature;
 
 pub use aead::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey};
 pub use cbc::{CBC_IV_LEN, aes256_cbc_encrypt};
-pub use digest::{SHA256_LEN, Sha384, sha256, sha384};
+pub use digest::{SHA256_LEN, Sha256, Sha384, sha256, sha384};
 pub use ecdh::{EcdhPublicKey, ecdh};
 pub use ed25519::{
     ED25519_PUBLIC_KEY_LEN, ED25519_SEED_LEN, ED25519_SIGNATURE_LEN, Ed25519PrivateKey, verify_ed25519,
