@@ -25,6 +25,25 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The word that records have for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The outcome of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::Denied, Self::Malformed, Self::Failed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+    }
+}
+
 /// What is known about a request before anything of it is believed.
 #[derive(Clone, Debug)]
 pub struct Subject {

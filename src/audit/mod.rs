@@ -5,6 +5,8 @@
 
 mod event;
 mod log;
+pub mod reader;
+pub mod record;
 
 pub use event::{AskedOf, AuditEvent, Ending, Outcome, Subject};
 pub use log::{AuditError, AuditLog, ExpectedRecord};
