@@ -15,7 +15,7 @@ pub mod verify;
 mod writer;
 
 pub use checkpoint::{CheckpointKeyError, checkpoint_path, create_key, open_key, read_checkpoint};
-pub use event::{AuditEvent, Ending, Outcome, Subject};
+pub use event::{AskedOf, AuditEvent, Ending, Outcome, Subject};
 pub use file::Rotation;
 pub use log::{AuditError, AuditLog, AuditSettings, ExpectedRecord};
 
