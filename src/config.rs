@@ -1,5 +1,6 @@
 //! What `serve` is told: `broker.toml` in the data directory, overridden by the command line.
 
+pub mod audit;
 pub mod forward;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use self::audit::AuditConfig;
 use crate::attestation::Requirements;
 use crate::auth::sigv4::{InvalidWindow, MAX_CLOCK_SKEW, MAX_PRESIGNED, SignatureWindow};
 use crate::server::{Limits, ListenAddress};
@@ -50,6 +52,9 @@ pub struct Config {
     pub max_body_bytes: Option<usize>,
     /// Connections at a time at most.
     pub max_connections: Option<u32>,
+    /// Where audit records go.
+    #[serde(default)]
+    pub audit: AuditConfig,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -128,6 +133,8 @@ impl Config {
             allow_debug,
             max_body_bytes,
             max_connections,
+            // The command line has no flags for it.
+            audit: _,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -142,6 +149,7 @@ impl Config {
             allow_debug: allow_debug || self.allow_debug,
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
+            audit: self.audit,
         }
     }
 

@@ -276,6 +276,13 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Signs a last checkpoint of the audit log and gives its sinks time to take what waits for them.
+    pub async fn finish_audit(&self) {
+        self.audit.finish().await;
+    }
+}
+
 impl Handler for Api {
     async fn handle(&self, request: ReceivedRequest) -> Response {
         if is_ping(&request) {
