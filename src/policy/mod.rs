@@ -68,6 +68,7 @@ mod error;
 mod evaluate;
 mod grant;
 mod json;
+mod lint;
 mod never_present;
 mod operand;
 mod operator;
@@ -98,6 +99,7 @@ pub use grant::{
     Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
     InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
 };
+pub use lint::{Finding, LintOptions, Place, PolicyKind, Rule, Severity, lint, rule, rules};
 pub use never_present::NeverPresent;
 pub use particulars::Particulars;
 pub use pattern::Pattern;
