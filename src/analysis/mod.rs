@@ -5,10 +5,12 @@
 //! live decision, and nothing here can make a permit. It reads; nothing is changed.
 
 mod current;
+mod grant_json;
 mod recorded;
 mod replay;
 
 pub use current::{Applicable, CurrentPolicies, Scope};
+pub use grant_json::{GrantJsonError, grant_of_json};
 pub use recorded::{NotReplayable, RecordedDecision, RecordedOf, recorded_decisions};
 pub use replay::{
     Change, ChangeGroup, Counts, MAX_GROUPS, NotReplayed, Replay, ReplayReport, Rulings, Unknown, judge_again,

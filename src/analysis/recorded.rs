@@ -130,7 +130,7 @@ impl Reader<'_> {
         }
         if self.asked.get("attested").and_then(Value::as_bool) == Some(true) {
             for (index, digits) in self.pcrs()? {
-                set(ConditionKey::RecipientAttestationPcr(index), &[&digits])?;
+                facts.set_pcr(index, &digits).map_err(|error| wrong("recipient", error))?;
             }
         }
         Ok(facts)
