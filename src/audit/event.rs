@@ -23,6 +23,18 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The word that records have for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What is known about a request before anything of it is believed.
 #[derive(Clone, Debug)]
 pub struct Subject {

@@ -9,6 +9,7 @@ use crate::attestation::AttestedRecipient;
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::KeyIdentifier;
+use crate::metrics::Stage;
 use crate::policy::{
     self, Algorithms, AllowedBy, AttachedPolicy, AttachedStatement, Caller, Denial, Grant, GrantTerms,
     KeyPolicy, Particulars, Permit, Policies, Question, RetiredAs,
@@ -81,18 +82,21 @@ impl Broker {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
-        let identity = self.identity_policies(&invocation.caller).await?;
-        let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
-        let mut decision = self.ask(&policies, access, invocation);
-        if let (Err(denial), Some(caller)) = (&decision, invocation.caller.arn())
-            && denial.leaves_room_for_a_grant()
-        {
-            let grants = self.store().grants_to(access.entry.key.id, caller).await?;
-            if !grants.is_empty() {
-                decision = self.ask(&Policies { grants: &grants, ..policies }, access, invocation);
+        let decided = async {
+            let identity = self.identity_policies(&invocation.caller).await?;
+            let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
+            let mut decision = self.ask(&policies, access, invocation);
+            if let (Err(denial), Some(caller)) = (&decision, invocation.caller.arn())
+                && denial.leaves_room_for_a_grant()
+            {
+                let grants = self.store().grants_to(access.entry.key.id, caller).await?;
+                if !grants.is_empty() {
+                    decision = self.ask(&Policies { grants: &grants, ..policies }, access, invocation);
+                }
             }
-        }
-        let permit = decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+            Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
+        };
+        let permit = self.in_async_stage(Stage::Decide, decided).await?;
         explain_permit(&permit, access.action == "kms:ReEncryptFrom", event);
         Ok(permit)
     }
@@ -108,7 +112,7 @@ impl Broker {
         let identity = self.identity_policies(&invocation.caller).await?;
         let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
         let retired_as = policy::decide_retirement(&policies, &self.question_of(access, invocation), grant)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+            .inspect_err(|denial| self.note_denial(denial, event))?;
         Ok(retired_as)
     }
 
@@ -203,7 +207,7 @@ impl Broker {
             ..self.question(action, resource, invocation)
         };
         Ok(policy::decide_by_identity(&identity, &question)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+            .inspect_err(|denial| self.note_denial(denial, event))?)
     }
 
     /// Asks the caller's policies whether they deny what something else has allowed.
@@ -216,8 +220,14 @@ impl Broker {
     ) -> Result<(), OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
         policy::decide_unless_denied(&identity, &self.question(action, resource, invocation))
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+            .inspect_err(|denial| self.note_denial(denial, event))?;
         Ok(())
+    }
+
+    /// Says in the record why not, and counts it.
+    fn note_denial(&self, denial: &Denial, event: &mut AuditEvent) {
+        event.explain("reasons", denial.reasons());
+        self.metrics().denied(denial.refusal().name(), denial.refusal().side());
     }
 }
 

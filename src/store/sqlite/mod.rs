@@ -25,6 +25,7 @@ use sqlx::{Sqlite, SqlitePool};
 use self::row::column;
 use super::{Credential, KeyEntry, Store, StoreError};
 use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
+use crate::metrics::{CacheCounters, Caches};
 use crate::policy::{AttachedPolicy, Grant, GrantId, MAX_GRANTS_PER_KEY, PolicyHolder};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
@@ -52,6 +53,7 @@ pub struct SqliteStore {
     observer: tokio::sync::Mutex<PoolConnection<Sqlite>>,
     realm: Realm,
     cache: Mutex<Cache>,
+    lookups: CacheCounters,
 }
 
 #[derive(Default)]
@@ -133,7 +135,13 @@ impl SqliteStore {
             .map_err(while_doing("reading the realm"))?;
         let realm = Realm::new(&column::<String>(&row, "region")?, &column::<String>(&row, "account")?)
             .map_err(|error| corrupt("realm", error))?;
-        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache: Mutex::default() })
+        Ok(Self {
+            pool,
+            observer: tokio::sync::Mutex::new(observer),
+            realm,
+            cache: Mutex::default(),
+            lookups: CacheCounters::default(),
+        })
     }
 
     /// Forgets what is cached if anything was written since, and yields the version that what is read now belongs to.
@@ -162,6 +170,15 @@ impl SqliteStore {
 
     /// What `look` finds in the cache once that is current, or else the right to read it from the file.
     async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        let looked = self.look_uncounted(look).await?;
+        self.lookups.looked(matches!(looked, Looked::Found(_)));
+        Ok(looked)
+    }
+
+    async fn look_uncounted<T>(
+        &self,
+        look: impl Fn(&Cache) -> Option<T>,
+    ) -> Result<Looked<'_, T>, StoreError> {
         if let Some(found) = self.cached(&look) {
             return Ok(Looked::Found(found));
         }
@@ -255,6 +272,10 @@ impl GrantsTo {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn caches(&self) -> Caches {
+        Caches(vec![("store", self.lookups.clone())])
+    }
+
     async fn realm(&self) -> Result<Realm, StoreError> {
         Ok(self.realm.clone())
     }
