@@ -262,13 +262,13 @@ mod tests {
 
         let text = metrics.to_string();
         let sample = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(&format!("{PREFIX}{name}")));
+            let line = text.lines().find(|line| line.starts_with(&format!("{PREFIX}_{name}")));
             line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).to_owned()
         };
         let labels = r#"listen="unix:/run/a\"b\\c",target="localhost:8443""#;
         assert_eq!(
             sample("connections_accepted_total"),
-            format!("{PREFIX}connections_accepted_total{{{labels}}} 4")
+            format!("{PREFIX}_connections_accepted_total{{{labels}}} 4")
         );
         assert!(sample("connections_active").ends_with("} 2"));
         assert!(sample("connections_refused_total").ends_with("} 1"));
