@@ -40,7 +40,7 @@ const FLOORS: [Floor; 6] = [
     Floor {
         name: "F1 domain, pure",
         order: Order::AsWritten,
-        modules: &["attestation", "policy", "keys", "audit::event"],
+        modules: &["attestation", "policy", "keys", "audit::event", "audit::record"],
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },

@@ -19,15 +19,15 @@ use crate::time::UnixTime;
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        let (mut observer, data_version) = match self.look(|cache| cache.key(identifier)).await? {
+        let (mut observer, seen) = match self.look(|cache| cache.key(identifier)).await? {
             Looked::Found(found) => return Ok(Some(found)),
-            Looked::Absent { observer, data_version } => (observer, data_version),
+            Looked::Absent { observer, seen } => (observer, seen),
         };
         let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
             return Ok(None);
         };
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
+            if cache.seen == seen {
                 cache.remember_key(identifier, &found);
             }
         });
