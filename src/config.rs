@@ -55,6 +55,8 @@ pub struct Config {
     /// Where audit records go.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// Where counters and health can be asked for.
+    pub metrics: Option<ListenUrl>,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -135,6 +137,7 @@ impl Config {
             max_connections,
             // The command line has no flags for it.
             audit: _,
+            metrics,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -150,6 +153,7 @@ impl Config {
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
             audit: self.audit,
+            metrics: metrics.or(self.metrics),
         }
     }
 

@@ -24,6 +24,9 @@ use nitro_key_broker::audit::verify::{Expectations, Fault, Finding, Verified, ve
 use nitro_key_broker::audit::{AuditError, AuditLog, AuditSettings, Rotation, read_checkpoint};
 use nitro_key_broker::signed_note::{Checkpoint, NoteSigner};
 
+/// These records are dated into the past, and none of these files is put aside for that.
+const FOREVER: Rotation = Rotation { max_bytes: u64::MAX, max_age: Duration::MAX };
+
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -76,7 +79,7 @@ async fn write(log: &AuditLog, numbers: std::ops::Range<u64>) {
 #[tokio::test]
 async fn a_long_file_is_put_aside_and_the_chain_goes_on() {
     let folder = Folder::new();
-    let rotation = Rotation { max_bytes: 10_000, ..Rotation::default() };
+    let rotation = Rotation { max_bytes: 10_000, ..FOREVER };
     for restart in 0..4 {
         let log = folder.start(rotation).unwrap();
         write(&log, restart * 20..restart * 20 + 20).await;
@@ -110,7 +113,7 @@ async fn a_long_file_is_put_aside_and_the_chain_goes_on() {
 #[tokio::test]
 async fn an_old_file_is_put_aside() {
     let folder = Folder::new();
-    let old = Rotation { max_age: Duration::from_secs(3600), ..Rotation::default() };
+    let old = Rotation { max_age: Duration::from_secs(3600), ..FOREVER };
     let log = folder.start(old).unwrap();
     write(&log, 0..3).await;
     drop(log);
@@ -126,10 +129,10 @@ async fn an_old_file_is_put_aside() {
 #[tokio::test]
 async fn a_crash_between_two_files_loses_nothing() {
     let folder = Folder::new();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 0..3).await;
     drop(log);
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     drop(log);
     // The old file has its new name, and the new one is not there yet, or has no record.
     for with_empty_file in [false, true] {
@@ -139,18 +142,18 @@ async fn a_crash_between_two_files_loses_nothing() {
         if with_empty_file {
             fs::write(folder.log(), "").unwrap();
         }
-        let log = folder.start(Rotation::default()).unwrap();
+        let log = folder.start(FOREVER).unwrap();
         write(&log, before..before + 1).await;
         assert_eq!(folder.records(), before + 1);
         drop(log);
-        folder.start(Rotation::default()).unwrap();
+        folder.start(FOREVER).unwrap();
     }
 }
 
 #[tokio::test]
 async fn checkpoints_are_signed_every_thousand_records_and_at_the_end() {
     let folder = Folder::new();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 0..3).await;
     assert_eq!(folder.checkpoint(), None);
     write(&log, 3..1000).await;
@@ -171,7 +174,7 @@ async fn checkpoints_are_signed_every_thousand_records_and_at_the_end() {
 #[tokio::test]
 async fn a_checkpoint_follows_a_lone_record_within_seconds() {
     let folder = Folder::new();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 0..1).await;
     for _ in 0..150 {
         if folder.checkpoint().is_some() {
@@ -186,11 +189,11 @@ async fn a_checkpoint_follows_a_lone_record_within_seconds() {
 #[tokio::test]
 async fn a_log_that_was_cut_or_exchanged_is_not_gone_on_with() {
     let folder = Folder::new();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 0..5).await;
     log.finish().await;
     drop(log);
-    drop(folder.start(Rotation::default()).unwrap());
+    drop(folder.start(FOREVER).unwrap());
     let whole = fs::read_to_string(folder.log()).unwrap();
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     for (content, what) in [
@@ -201,11 +204,11 @@ async fn a_log_that_was_cut_or_exchanged_is_not_gone_on_with() {
         (whole.replace("\"chain\"", "\"chains\""), "its chain taken away"),
     ] {
         fs::write(folder.log(), content).unwrap();
-        let error = folder.start(Rotation::default()).unwrap_err();
+        let error = folder.start(FOREVER).unwrap_err();
         assert!(matches!(error, AuditError::Tampered { .. }), "{what}: {error}");
     }
     fs::write(folder.log(), &whole).unwrap();
-    drop(folder.start(Rotation::default()).unwrap());
+    drop(folder.start(FOREVER).unwrap());
     // Another key is another log.
     let (other, _) = NoteSigner::generate("other").unwrap();
     fs::remove_file(folder.0.path().join("audit.checkpoint")).unwrap();
@@ -229,14 +232,14 @@ fn retry(settings: AuditSettings) -> Result<AuditLog, AuditError> {
 #[tokio::test]
 async fn a_checkpoint_that_is_not_ours_keeps_the_log_from_being_gone_on_with() {
     let folder = Folder::new();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 0..2).await;
     log.finish().await;
     drop(log);
     let path = folder.0.path().join("audit.checkpoint");
     let note = fs::read_to_string(&path).unwrap();
     fs::write(&path, note.replacen("\n2\n", "\n1\n", 1)).unwrap();
-    let error = folder.start(Rotation::default()).unwrap_err();
+    let error = folder.start(FOREVER).unwrap_err();
     assert!(error.to_string().contains("does not verify"), "{error}");
 }
 
@@ -246,7 +249,7 @@ async fn an_older_log_is_chained_from_here_on() {
     let folder = Folder::new();
     let old: String = (0..7).map(|number| format!("{}\n", record(number))).collect();
     fs::write(folder.log(), &old).unwrap();
-    let log = folder.start(Rotation::default()).unwrap();
+    let log = folder.start(FOREVER).unwrap();
     write(&log, 7..9).await;
     let verified = folder.verify(Begin::AtRecord0).unwrap();
     assert_eq!(verified.head.unwrap().next_sequence(), 2);

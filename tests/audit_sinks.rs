@@ -93,7 +93,8 @@ fn a_broker_without_a_durable_sink_does_not_start() {
     ] {
         std::fs::write(folder.path().join("broker.toml"), format!("[audit]\n{config}\n")).unwrap();
         let mut serve = Command::new(PROGRAM);
-        let done = serve.arg("--data-dir").arg(folder.path()).args(["serve", "--listen", "http://127.0.0.1:0"]);
+        let done =
+            serve.arg("--data-dir").arg(folder.path()).args(["serve", "--listen", "http://127.0.0.1:0"]);
         let done = done.output().unwrap();
         assert_eq!(done.status.code(), Some(1), "{config}");
         let stderr = String::from_utf8(done.stderr).unwrap();

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +13,7 @@ use super::record::MAX_LINE_BYTES;
 use super::sink::{AuditSink, SinkCounts};
 use super::verify::Finding;
 use super::writer::Writer;
+use crate::metrics::AuditMetrics;
 use crate::signed_note::NoteSigner;
 
 /// Records waiting to be written at most; more requests wait their turn.
@@ -37,7 +38,19 @@ const CHECKPOINT_TIME: Duration = Duration::from_secs(10);
 pub struct AuditLog {
     sender: mpsc::Sender<Message>,
     expected: Arc<AtomicUsize>,
+    health: Arc<WriterHealth>,
 }
+
+/// What the writing thread lets others know.
+#[derive(Debug, Default)]
+struct WriterHealth {
+    metrics: AuditMetrics,
+    /// When the last write failed, unless one has succeeded since.
+    failed_at: Mutex<Option<Instant>>,
+}
+
+/// How long a failed write speaks against the log. Afterwards a request may find out whether it is over: nobody else does.
+const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(30);
 
 /// Where a log goes, and how.
 #[derive(Default)]
@@ -149,11 +162,34 @@ impl AuditLog {
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let expected = Arc::new(AtomicUsize::new(0));
         let expected_by_writer = Arc::clone(&expected);
+        let health = Arc::new(WriterHealth::default());
+        let health_of_writer = Arc::clone(&health);
         thread::Builder::new()
             .name("audit-log".to_owned())
-            .spawn(move || write_batches(writer, &runtime, receiver, &expected_by_writer))
+            .spawn(move || write_batches(writer, &runtime, receiver, &expected_by_writer, &health_of_writer))
             .map_err(no_thread)?;
-        Ok(Self { sender, expected })
+        Ok(Self { sender, expected, health })
+    }
+
+    /// What is counted of its writing.
+    pub fn metrics(&self) -> &AuditMetrics {
+        &self.health.metrics
+    }
+
+    /// Whether it takes records, as far as the last one tells. Half a minute after a failure it is worth another try.
+    ///
+    /// # Errors
+    /// When the last write failed, or the writing thread has ended.
+    pub fn check(&self) -> Result<(), AuditError> {
+        if self.sender.is_closed() {
+            return Err(AuditError::Closed);
+        }
+        match self.health.failed_since() {
+            Some(since) if since < FAILURE_COUNTS_FOR => {
+                Err(AuditError::Write(format!("the last write failed {} s ago", since.as_secs())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Announces a record at the start of its request, so that records of the same moment wait for one another.
@@ -199,7 +235,9 @@ impl ExpectedRecord<'_> {
             return Err(AuditError::Write(format!("it has {} bytes, more than are read back", line.len())));
         }
         let (done, durable) = oneshot::channel();
-        self.log.sender.send(Message::Record(Entry { line, done })).await.map_err(|_| AuditError::Closed)?;
+        let place = self.log.sender.reserve().await.map_err(|_| AuditError::Closed)?;
+        self.log.metrics().queued();
+        place.send(Message::Record(Entry { line, done }));
         durable.await.map_err(|_| AuditError::Closed)?
     }
 }
@@ -210,11 +248,27 @@ impl Drop for ExpectedRecord<'_> {
     }
 }
 
+impl WriterHealth {
+    fn written(&self, records: usize, after: Duration, succeeded: bool) {
+        self.metrics.written(records, after, succeeded);
+        *self.lock() = if succeeded { None } else { Some(Instant::now()) };
+    }
+
+    fn failed_since(&self) -> Option<Duration> {
+        self.lock().map(|at| at.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn write_batches(
     mut writer: Writer,
     runtime: &tokio::runtime::Runtime,
     mut receiver: mpsc::Receiver<Message>,
     expected: &AtomicUsize,
+    health: &WriterHealth,
 ) {
     let mut messages = Vec::new();
     let mut gathering_time = GATHERING_TIME_PER_RECORD;
@@ -255,7 +309,7 @@ fn write_batches(
         }
         let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         gathering_time = GATHERING_TIME_PER_RECORD.saturating_mul(records).min(MAX_GATHERING_TIME);
-        write_batch(&mut writer, batch);
+        write_batch(&mut writer, batch, health);
         if !finishing.is_empty() {
             writer.finish();
             for done in finishing {
@@ -268,11 +322,13 @@ fn write_batches(
     writer.finish();
 }
 
-fn write_batch(writer: &mut Writer, batch: Vec<Entry>) {
+fn write_batch(writer: &mut Writer, batch: Vec<Entry>, health: &WriterHealth) {
     if batch.is_empty() {
         return;
     }
+    let begun = Instant::now();
     let written = writer.write(batch.iter().map(|entry| entry.line.as_slice()));
+    health.written(batch.len(), begun.elapsed(), written.is_ok());
     for entry in batch {
         // Whoever asked may have gone; the record stands all the same.
         let _ = entry.done.send(written.clone().map(|()| Recorded(())));
@@ -400,6 +456,7 @@ mod tests {
         let log = AuditLog::open(Path::new("/dev/full")).unwrap();
         let error = log.record(b"{}\n".to_vec()).await.unwrap_err();
         assert!(matches!(error, AuditError::Write(_)), "{error}");
+        assert!(matches!(log.check(), Err(AuditError::Write(_))), "{:?}", log.check());
     }
 
     #[tokio::test]

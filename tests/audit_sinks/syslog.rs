@@ -29,7 +29,9 @@ fn read_message(message: &[u8]) -> String {
     assert_eq!(next(), "<109>1", "PRI of log audit, notice, and VERSION");
     UnixTime::parse_rfc3339(next()).unwrap();
     let hostname = next();
-    assert!(!hostname.is_empty() && hostname.len() <= 255 && hostname.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(
+        !hostname.is_empty() && hostname.len() <= 255 && hostname.bytes().all(|byte| byte.is_ascii_graphic())
+    );
     assert_eq!(next(), "nitro-key-broker", "APP-NAME");
     assert_eq!(next(), std::process::id().to_string(), "PROCID");
     assert_eq!(next(), "audit", "MSGID");
@@ -59,6 +61,7 @@ async fn a_local_daemon_gets_a_datagram_each() {
     assert_eq!(received, lines(&path));
 
     // A daemon that was started anew has another socket under the same name.
+    drop(socket);
     std::fs::remove_file(&socket_path).unwrap();
     let socket = UnixDatagram::bind(&socket_path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
