@@ -9,9 +9,10 @@ use crate::attestation::AttestedRecipient;
 use crate::audit::{AskedOf, AuditEvent};
 use crate::encryption_context::EncryptionContext;
 use crate::keys::KeyIdentifier;
+use crate::metrics::Stage;
 use crate::policy::{
-    self, Algorithms, AllowedBy, AttachedPolicy, AttachedStatement, Caller, Grant, GrantTerms, KeyPolicy,
-    Particulars, Permit, Policies, Question, RetiredAs,
+    self, Algorithms, AllowedBy, AttachedPolicy, AttachedStatement, Caller, Denial, Grant, GrantTerms,
+    KeyPolicy, Particulars, Permit, Policies, Question, RetiredAs,
 };
 use crate::store::KeyEntry;
 
@@ -81,6 +82,15 @@ impl Broker {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
+        self.in_async_stage(Stage::Decide, self.decide(access, invocation, event)).await
+    }
+
+    async fn decide(
+        &self,
+        access: &Access<'_>,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<Permit, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
         let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
         let question = self.question_of(access, invocation);
@@ -100,7 +110,7 @@ impl Broker {
         });
         let allowed_by = grant.map(Arc::as_ref);
         event.add_asked(&question, AskedOf::Key { allowed_by }, decision.is_ok());
-        let permit = decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        let permit = decision.inspect_err(|denial| self.note_denial(denial, event))?;
         explain_permit(&permit, access.action == "kms:ReEncryptFrom", event);
         Ok(permit)
     }
@@ -118,7 +128,7 @@ impl Broker {
         let question = self.question_of(access, invocation);
         let decision = policy::decide_retirement(&policies, &question, grant);
         event.add_asked(&question, AskedOf::Retirement(grant), decision.is_ok());
-        Ok(decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
     }
 
     /// Whether `policy` in place of the key's own would allow it.
@@ -205,7 +215,7 @@ impl Broker {
         };
         let decision = policy::decide_by_identity(&identity, &question);
         event.add_asked(&question, AskedOf::Identity, decision.is_ok());
-        Ok(decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
     }
 
     /// Asks the caller's policies whether they deny what something else has allowed.
@@ -220,7 +230,13 @@ impl Broker {
         let question = self.question(action, resource, invocation);
         let decision = policy::decide_unless_denied(&identity, &question);
         event.add_asked(&question, AskedOf::NoDeny, decision.is_ok());
-        Ok(decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
+    }
+
+    /// Says in the record why not, and counts it.
+    fn note_denial(&self, denial: &Denial, event: &mut AuditEvent) {
+        event.explain("reasons", denial.reasons());
+        self.metrics().denied(denial.refusal().name(), denial.refusal().side());
     }
 }
 

@@ -31,6 +31,7 @@ const FLOORS: [Floor; 7] = [
             "eif",
             "encryption_context",
             "json",
+            "metrics",
             "text",
             "time",
             "x509",
@@ -41,10 +42,10 @@ const FLOORS: [Floor; 7] = [
         order: Order::AsWritten,
         modules: &["attestation", "policy", "keys", "audit::event", "audit::record"],
     },
-    Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store"] },
+    Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
     Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
-    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "server"] },
+    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "monitor", "server"] },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
 

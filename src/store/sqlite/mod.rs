@@ -26,6 +26,7 @@ use self::cache::{Cache, Change, Seen};
 use self::row::column;
 use super::{Store, StoreError};
 use crate::keys::{KeyId, Realm};
+use crate::metrics::{CacheCounters, Caches};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
@@ -46,6 +47,7 @@ pub struct SqliteStore {
     observer: tokio::sync::Mutex<PoolConnection<Sqlite>>,
     realm: Realm,
     cache: Mutex<Cache>,
+    lookups: CacheCounters,
 }
 
 /// What a look into the cache comes to.
@@ -108,7 +110,8 @@ impl SqliteStore {
             .await
             .map_err(while_doing("looking for changes"))?;
         let cache = Mutex::new(Cache::empty(change));
-        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache })
+        let lookups = CacheCounters::default();
+        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache, lookups })
     }
 
     /// Forgets what was changed since the last look, and yields the state of the file that what is read now belongs to.
@@ -143,6 +146,15 @@ impl SqliteStore {
 
     /// What `look` finds in the cache once that is current, or else the right to read it from the file.
     async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        let looked = self.look_uncounted(look).await?;
+        self.lookups.looked(matches!(looked, Looked::Found(_)));
+        Ok(looked)
+    }
+
+    async fn look_uncounted<T>(
+        &self,
+        look: impl Fn(&Cache) -> Option<T>,
+    ) -> Result<Looked<'_, T>, StoreError> {
         if let Some(found) = self.cached(&look) {
             return Ok(Looked::Found(found));
         }
@@ -203,6 +215,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn caches(&self) -> Caches {
+        Caches(vec![("store", self.lookups.clone())])
+    }
+
     async fn realm(&self) -> Result<Realm, StoreError> {
         Ok(self.realm.clone())
     }
