@@ -144,7 +144,7 @@ fn test_refuses_what_it_does_not_understand() {
             "the principal: expected an ARN",
         ),
         (
-            "policy: images.json\ncases:\n- {name: a, operation: Decrypt, conditions: {"kms:x": y}, expect: deny}\n",
+            "policy: images.json\ncases:\n- {name: a, operation: Decrypt, conditions: {'kms:x': y}, expect: deny}\n",
             "\"kms:x\" is no condition key",
         ),
         ("policy: nothing.json\ncases:\n- {name: a, operation: Decrypt, expect: deny}\n", "nothing.json"),
