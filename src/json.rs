@@ -3,10 +3,14 @@
 //! Two readers of `{"KeyId": "a", "KeyId": "b"}` may see two different requests, or two different policies; one is
 //! enough to refuse it.
 
+mod located;
+
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+pub use located::{Located, LocatedValue, Member, Span, line_and_column};
 
 use crate::text::shorten;
 
@@ -76,11 +80,7 @@ impl Json {
     /// # Errors
     /// When it is not JSON, something follows it, it has too many values, or a name is repeated in an object.
     pub fn parse(input: &[u8]) -> Result<Self, JsonError> {
-        let json = Self::parse_bounded(input).map_err(|error| match error.classify() {
-            // Data of any type is read, so all there is to refuse in it is its amount.
-            serde_json::error::Category::Data => JsonError::TooManyValues { limit: MAX_VALUES },
-            _ => JsonError::Syntax { line: error.line(), column: error.column(), problem: error.to_string() },
-        })?;
+        let json = Self::parse_with_repeated_names(input)?;
         json.refuse_repeated_names(&Path::ROOT)?;
         Ok(json)
     }
@@ -95,6 +95,14 @@ impl Json {
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
+    }
+
+    fn parse_with_repeated_names(input: &[u8]) -> Result<Self, JsonError> {
+        Self::parse_bounded(input).map_err(|error| match error.classify() {
+            // Data of any type is read, so all there is to refuse in it is its amount.
+            serde_json::error::Category::Data => JsonError::TooManyValues { limit: MAX_VALUES },
+            _ => JsonError::Syntax { line: error.line(), column: error.column(), problem: error.to_string() },
+        })
     }
 
     fn parse_bounded(input: &[u8]) -> Result<Self, serde_json::Error> {

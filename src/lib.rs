@@ -25,6 +25,7 @@
 //! A [`Permit`](policy::Permit) is made only by [`policy::decide`], and key material is unwrapped and used only with
 //! one: forgetting the policy does not compile. `docs/design.md` tells the rest.
 
+pub mod analysis;
 pub mod api;
 pub mod attestation;
 pub mod audit;

@@ -1,7 +1,12 @@
-//! `policy put`, `policy get`.
+//! `policy put`, `policy get`, `policy explain`, `policy replay`.
 
+mod described_request;
+mod evidence;
+mod explain;
+mod explanation_text;
 mod get;
 mod put;
+mod replay;
 
 use std::path::Path;
 
@@ -16,6 +21,8 @@ use crate::policy::{IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_PO
 pub(super) enum PolicyCommand {
     Put(put::Put),
     Get(get::Get),
+    Explain(Box<explain::Explain>),
+    Replay(replay::Replay),
 }
 
 impl PolicyCommand {
@@ -23,6 +30,8 @@ impl PolicyCommand {
         match self {
             PolicyCommand::Put(command) => command.run(data_dir).await,
             PolicyCommand::Get(command) => command.run(data_dir).await,
+            PolicyCommand::Explain(command) => command.run(data_dir).await,
+            PolicyCommand::Replay(command) => command.run(data_dir).await,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The `Action` and `NotAction` elements.
 
+use std::fmt;
+
 use super::document::Grammar;
 use super::error::{PolicyError, Problem};
 use super::json::{ErrorAt, PolicyValue};
@@ -93,6 +95,74 @@ pub fn actions() -> impl Iterator<Item = &'static str> {
 /// The action that `kms:Decrypt` and the like name, in any case; `None` for what is no KMS action.
 pub fn find_action(name: &str) -> Option<&'static str> {
     actions().find(|action| action.eq_ignore_ascii_case(name))
+}
+
+fn names_without_prefix() -> impl Iterator<Item = &'static str> {
+    actions().map(|action| action.strip_prefix(SERVICE_PREFIX).unwrap_or(action))
+}
+
+/// A set of KMS actions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ActionSet(u64);
+
+impl ActionSet {
+    pub(super) const EMPTY: Self = Self(0);
+    pub(super) const ALL: Self = Self(every_action());
+
+    /// The actions that a text of the `Action` element matches, such as `kms:GenerateDataKey*`.
+    pub(super) fn matching(text: &str) -> Self {
+        Self(matching(text))
+    }
+
+    /// The actions of these names, each without `kms:`.
+    pub(super) fn named(names: &[&str]) -> Self {
+        let all = (0..).zip(names_without_prefix());
+        all.filter(|(_, action)| names.contains(action)).map(|(at, _)| Self(1 << at)).collect()
+    }
+
+    pub(super) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) const fn includes(self, other: Self) -> bool {
+        other.without(self).is_empty()
+    }
+
+    /// The names, without `kms:`, in the order of the alphabet.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        (0..)
+            .zip(names_without_prefix())
+            .filter(move |(at, _)| self.0 & (1 << at) != 0)
+            .map(|(_, action)| action)
+    }
+}
+
+impl FromIterator<Self> for ActionSet {
+    fn from_iter<I: IntoIterator<Item = Self>>(sets: I) -> Self {
+        sets.into_iter().fold(Self::EMPTY, Self::or)
+    }
+}
+
+/// As `kms:Decrypt, kms:Encrypt`.
+impl fmt::Display for ActionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.names().enumerate().try_for_each(|(at, name)| {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{SERVICE_PREFIX}{name}")
+        })
+    }
 }
 
 /// The actions that a statement is about, resolved to a set when the policy is parsed.

@@ -65,6 +65,11 @@ const PLAIN_KEYS: [(&str, ConditionKey); 44] = [
     ("aws:ResourceAccount", ConditionKey::ResourceAccount),
 ];
 
+/// The names of all keys without a part of their own.
+pub(super) fn plain_key_names() -> impl Iterator<Item = &'static str> {
+    PLAIN_KEYS.into_iter().map(|(name, _)| name).chain(NEVER_PRESENT.into_iter().map(|never| never.name))
+}
+
 /// A condition key. Its name is read in any case and shown as AWS writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConditionKey {

@@ -118,7 +118,7 @@ fn parse_document(text: &str, grammar: Grammar) -> Result<Document, PolicyError>
 }
 
 impl Version {
-    fn parse(json: &Json, path: &Path<'_>) -> Result<Self, PolicyError> {
+    pub(super) fn parse(json: &Json, path: &Path<'_>) -> Result<Self, PolicyError> {
         match json.string(path)? {
             "2008-10-17" => Ok(Self::V2008),
             "2012-10-17" => Ok(Self::V2012),

@@ -172,6 +172,26 @@ impl RequestFacts {
         self.set(ConditionKey::RecipientAttestationPcr(index), [digits])
     }
 
+    /// What the request holds, key by key in order of their names, and its encryption context: for people to look at.
+    pub fn shown(&self) -> Vec<(String, String)> {
+        let context = self.encryption_context.iter();
+        let context = context
+            .map(|(name, value)| (format!("kms:EncryptionContext:{}", shorten(name)), format!("{value:?}")));
+        let stated = self.values.iter().filter_map(|(key, values)| {
+            let text = |value: &ContextValue<'_>| format!("{:?}", value.text());
+            let shown = match values {
+                ContextValues::Absent => return None,
+                ContextValues::One(value) => text(value),
+                ContextValues::Many(values) if values.is_empty() => return None,
+                ContextValues::Many(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+            };
+            Some((shorten(&key.to_string()), shorten(&shown)))
+        });
+        let mut shown: Vec<_> = context.chain(stated).collect();
+        shown.sort();
+        shown
+    }
+
     /// What is judged.
     pub fn inquiry(&self) -> Inquiry<'_> {
         Inquiry {

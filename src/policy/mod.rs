@@ -71,6 +71,7 @@ mod grant;
 mod inquiry;
 mod json;
 mod judge;
+mod lint;
 mod never_present;
 mod operand;
 mod operator;
@@ -106,6 +107,7 @@ pub use inquiry::Inquiry;
 pub use judge::{
     AllowedBy, Policies, judge_access, judge_by_identity, judge_retirement, judge_unless_denied,
 };
+pub use lint::{Finding, LintOptions, Place, PolicyKind, Rule, Severity, lint, rule, rules};
 pub use never_present::NeverPresent;
 pub use particulars::Particulars;
 pub use pattern::Pattern;

@@ -37,6 +37,11 @@ const COMPARISONS: [(&str, Comparison); 26] = [
     ("Null", Comparison::Null),
 ];
 
+/// The names of all comparisons.
+pub(super) fn comparison_names() -> impl Iterator<Item = &'static str> {
+    COMPARISONS.into_iter().map(|(name, _)| name)
+}
+
 /// A condition operator. Its name is case-sensitive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operator {

@@ -84,7 +84,7 @@ impl PrincipalElement {
 }
 
 impl Principal {
-    fn parse(text: &str, path: &Path<'_>) -> Result<Self, PolicyError> {
+    pub(super) fn parse(text: &str, path: &Path<'_>) -> Result<Self, PolicyError> {
         if text == "*" {
             return Ok(Self::Anyone);
         }

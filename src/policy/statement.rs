@@ -176,7 +176,7 @@ impl<'j> OneOf<'j> {
 }
 
 impl Effect {
-    fn parse(json: &Json, path: &Path<'_>) -> Result<Self, PolicyError> {
+    pub(super) fn parse(json: &Json, path: &Path<'_>) -> Result<Self, PolicyError> {
         match json.string(path)? {
             "Allow" => Ok(Self::Allow),
             "Deny" => Ok(Self::Deny),

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::attached::{AttachedPolicy, AttachedStatement};
 use super::condition::Condition;
 use super::denial::{Denial, Refusal, Side};
 use super::evaluate::{ContextValues, Element, EvaluationError, PolicyRequest, StatementRef};
+use super::grant::RetiredAs;
 use super::inquiry::Inquiry;
 use super::judge::{AllowedBy, Policies, judge_access, judge_by_identity};
 use super::operator::Comparison;
@@ -52,6 +54,10 @@ pub enum DecisionKind {
     AllowedToRoot,
     /// A grant allows.
     AllowedByGrant,
+    /// The grant that is to end names the caller for that, or the caller acts for the account that made it.
+    AllowedToRetire,
+    /// Something else allows, and no policy of the caller denies.
+    NotDenied,
     /// A statement denies.
     ExplicitDeny,
     /// Nothing allows.
@@ -144,16 +150,8 @@ pub fn explain_access(policies: &Policies<'_>, inquiry: &Inquiry<'_>) -> Explana
 }
 
 /// Judges as [`judge_by_identity`] does, and shows every statement with it.
-pub fn explain_by_identity(identity: &[super::AttachedPolicy], inquiry: &Inquiry<'_>) -> Explanation {
-    let decision = match judge_by_identity(identity, inquiry) {
-        Ok(Some(statement)) => {
-            Decision::yes(DecisionKind::AllowedByIdentityPolicy, format!("{statement} allows"))
-        }
-        Ok(None) => {
-            Decision::yes(DecisionKind::AllowedToRoot, "an account's root needs no policy".to_owned())
-        }
-        Err(denial) => Decision::no(&denial),
-    };
+pub fn explain_by_identity(identity: &[AttachedPolicy], inquiry: &Inquiry<'_>) -> Explanation {
+    let decision = Decision::of_identity(&judge_by_identity(identity, inquiry));
     Explanation {
         decision,
         key_policy: Vec::new(),
@@ -176,6 +174,38 @@ impl Decision {
             }
             Ok(AllowedBy::Grant(grant)) => {
                 Self::yes(DecisionKind::AllowedByGrant, format!("the grant {grant} allows"))
+            }
+            Err(denial) => Self::no(denial),
+        }
+    }
+
+    /// As [`Decision::of`], where the caller's policies alone were asked.
+    pub fn of_identity(judged: &Result<Option<AttachedStatement>, Box<Denial>>) -> Self {
+        match judged {
+            Ok(Some(statement)) => {
+                Self::yes(DecisionKind::AllowedByIdentityPolicy, format!("{statement} allows"))
+            }
+            Ok(None) => {
+                Self::yes(DecisionKind::AllowedToRoot, "an account's root needs no policy".to_owned())
+            }
+            Err(denial) => Self::no(denial),
+        }
+    }
+
+    /// As [`Decision::of`], where the caller's policies were only not to deny.
+    pub fn of_no_deny(judged: &Result<(), Box<Denial>>) -> Self {
+        match judged {
+            Ok(()) => Self::yes(DecisionKind::NotDenied, "no identity policy denies".to_owned()),
+            Err(denial) => Self::no(denial),
+        }
+    }
+
+    /// As [`Decision::of`], of the end of a grant.
+    pub fn of_retirement(judged: &Result<RetiredAs, Box<Denial>>) -> Self {
+        match judged {
+            Ok(as_what) => {
+                let because = format!("the caller may retire the grant as its {}", as_what.name());
+                Self::yes(DecisionKind::AllowedToRetire, because)
             }
             Err(denial) => Self::no(denial),
         }
@@ -209,7 +239,7 @@ impl Decision {
     }
 }
 
-fn trace_attached(identity: &[super::AttachedPolicy], inquiry: &Inquiry<'_>) -> Vec<PolicyTrace> {
+fn trace_attached(identity: &[AttachedPolicy], inquiry: &Inquiry<'_>) -> Vec<PolicyTrace> {
     identity
         .iter()
         .map(|attached| PolicyTrace {

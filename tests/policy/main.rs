@@ -14,6 +14,7 @@ mod decision;
 mod evaluation;
 mod grants;
 mod identity;
+mod lint;
 mod properties;
 mod refused;
 mod variables;

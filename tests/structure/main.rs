@@ -19,7 +19,7 @@ use imports::{Import, SourceFile};
 
 /// The modules of the broker, lowest floor first. Modules of one floor may use each other, but in no circle; where the
 /// floor is ordered, each may use only those before it.
-const FLOORS: [Floor; 6] = [
+const FLOORS: [Floor; 7] = [
     Floor {
         name: "F0 formats, pure",
         order: Order::Free,
@@ -43,6 +43,7 @@ const FLOORS: [Floor; 6] = [
         modules: &["attestation", "policy", "keys", "audit::event", "audit::record"],
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
+    Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
     Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "monitor", "server"] },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },

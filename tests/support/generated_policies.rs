@@ -88,32 +88,37 @@ pub fn described() -> impl Strategy<Value = Described> {
         prop::option::of(select(vec![90_u32, 365])),
         select(vec![1_767_398_399_u64, 1_767_398_400, 1_767_398_401]),
     )
-        .prop_map(|(who, images, context, (aliases, is_named_by_alias, tls, address), days, now_secs)| {
-            let (caller, action, resource) = who;
-            let mut values = vec![
-                ("kms:KeySpec", vec!["SYMMETRIC_DEFAULT".to_owned()]),
-                ("kms:KeyUsage", vec!["ENCRYPT_DECRYPT".to_owned()]),
-                ("aws:SecureTransport", vec![tls.to_string()]),
-                ("aws:RequestedRegion", vec!["eu-central-1".to_owned()]),
-            ];
-            if let Some((pcr0, pcr3)) = images {
-                values.push(("kms:RecipientAttestation:PCR0", vec![pcr0.to_owned()]));
-                values.push(("kms:RecipientAttestation:PCR3", vec![pcr3.to_owned()]));
-            }
-            if is_named_by_alias && let Some(first) = aliases.first() {
-                values.push(("kms:RequestAlias", vec![(*first).to_owned()]));
-            }
-            if !aliases.is_empty() {
-                values.push(("kms:ResourceAliases", aliases.iter().map(|name| (*name).to_owned()).collect()));
-            }
-            if let Some(address) = address {
-                values.push(("aws:SourceIp", vec![address.to_owned()]));
-            }
-            if let Some(days) = days {
-                values.push(("kms:RotationPeriodInDays", vec![days.to_string()]));
-            }
-            Described { caller, action, resource, values, encryption_context: context, now_secs }
-        })
+        .prop_map(
+            |(who, images, context, (aliases, is_named_by_alias, tls, address), days, now_secs)| {
+                let (caller, action, resource) = who;
+                let mut values = vec![
+                    ("kms:KeySpec", vec!["SYMMETRIC_DEFAULT".to_owned()]),
+                    ("kms:KeyUsage", vec!["ENCRYPT_DECRYPT".to_owned()]),
+                    ("aws:SecureTransport", vec![tls.to_string()]),
+                    ("aws:RequestedRegion", vec!["eu-central-1".to_owned()]),
+                ];
+                if let Some((pcr0, pcr3)) = images {
+                    values.push(("kms:RecipientAttestation:PCR0", vec![pcr0.to_owned()]));
+                    values.push(("kms:RecipientAttestation:PCR3", vec![pcr3.to_owned()]));
+                }
+                if is_named_by_alias && let Some(first) = aliases.first() {
+                    values.push(("kms:RequestAlias", vec![(*first).to_owned()]));
+                }
+                if !aliases.is_empty() {
+                    values.push((
+                        "kms:ResourceAliases",
+                        aliases.iter().map(|name| (*name).to_owned()).collect(),
+                    ));
+                }
+                if let Some(address) = address {
+                    values.push(("aws:SourceIp", vec![address.to_owned()]));
+                }
+                if let Some(days) = days {
+                    values.push(("kms:RotationPeriodInDays", vec![days.to_string()]));
+                }
+                Described { caller, action, resource, values, encryption_context: context, now_secs }
+            },
+        )
 }
 
 /// A key policy of one to four statements.
@@ -254,8 +259,7 @@ fn condition() -> impl Strategy<Value = (String, &'static str, Value)> {
         "kms:RequestAlias",
         "aws:SourceIp",
     ]);
-    let date =
-        select(vec!["DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"]);
+    let date = select(vec!["DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"]);
     let number = select(vec![
         "NumericEquals",
         "NumericNotEquals",
