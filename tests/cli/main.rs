@@ -9,6 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod analysis;
 mod audit;
 #[path = "../support/audit_log.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
