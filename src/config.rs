@@ -1,6 +1,7 @@
 //! What `serve` is told: `broker.toml` in the data directory, overridden by the command line.
 
 pub mod forward;
+mod otlp;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,6 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+pub use otlp::OtlpSettings;
 
 use crate::attestation::Requirements;
 use crate::auth::sigv4::{InvalidWindow, MAX_CLOCK_SKEW, MAX_PRESIGNED, SignatureWindow};
@@ -52,6 +55,8 @@ pub struct Config {
     pub max_connections: Option<u32>,
     /// Where counters and health can be asked for.
     pub metrics: Option<ListenUrl>,
+    /// Where telemetry goes.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -131,6 +136,7 @@ impl Config {
             max_body_bytes,
             max_connections,
             metrics,
+            otlp,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -146,6 +152,7 @@ impl Config {
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
             metrics: metrics.or(self.metrics),
+            otlp: otlp.or(self.otlp),
         }
     }
 

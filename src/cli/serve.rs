@@ -11,9 +11,10 @@ use super::error::CliError;
 use super::logging::{self, LogFormat};
 use super::monitoring::Monitoring;
 use super::output::print_line;
+use super::telemetry::Telemetry;
 use crate::api::Api;
 use crate::attestation::{TrustAnchors, Verifier};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, AuditSettings};
 use crate::config::{Config, ListenSocket, ListenUrl};
 use crate::operations::Broker;
 use crate::server::tls::ServerTls;
@@ -104,15 +105,23 @@ impl Serve {
         let window = config.signature_window().map_err(CliError::usage)?;
         let trust_anchors = trust_anchors(&config.trust_anchors)?;
         let configured: Vec<String> = trust_anchors.configured().map(ToString::to_string).collect();
-        logging::start(log_format, &configured)?;
+        let telemetry = Telemetry::start(&config)?;
+        logging::start(log_format, &configured, telemetry.layer())?;
         warn_of_development_settings(&config, &configured);
 
         let verifier = Verifier::new(trust_anchors, config.requirements());
         let store = Arc::new(data_dir.open_store().await?);
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
-        let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
-        let api = Api::new(broker, audit, Arc::new(UnixTime::now)).with_signature_window(window);
+        let audit = AuditLog::start(AuditSettings {
+            file: Some(data_dir.audit_log()),
+            sinks: telemetry.audit_sink().into_iter().collect(),
+            ..AuditSettings::default()
+        });
+        let audit = audit.map_err(CliError::failed)?;
+        let api = Api::new(broker, audit, Arc::new(UnixTime::now))
+            .with_signature_window(window)
+            .with_callers_trace(telemetry.callers_trace());
         let api = Arc::new(api);
         let tls = TlsFiles::of(&config, data_dir)?;
         let (urls, server_config) = server_config(&config, &tls)?;
@@ -124,7 +133,11 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
-        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[&*api, server.metrics()]);
+        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[
+            &*api,
+            server.metrics(),
+            telemetry.metrics(),
+        ]);
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
         let shutdown = async {
             shutdown.await;
@@ -133,6 +146,7 @@ impl Serve {
         server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
         api.store_usages().await.map_err(CliError::failed)?;
+        telemetry.stop().await;
         monitoring.stop().await;
         tracing::info!("drained and stopped");
         Ok(())
@@ -153,6 +167,7 @@ impl Serve {
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,
             metrics: self.metrics,
+            otlp: None,
         }
     }
 }

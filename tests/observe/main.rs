@@ -19,4 +19,6 @@ mod process;
 mod counters;
 mod health;
 mod program;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod tools;
