@@ -17,6 +17,8 @@ mod broker;
 mod process;
 
 mod counters;
+mod deployed;
+mod documented;
 mod health;
 mod program;
 #[cfg(feature = "otlp")]
