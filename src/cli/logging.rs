@@ -1,7 +1,7 @@
 use std::fmt::Result as FmtResult;
 
 use clap::ValueEnum;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{self, JsonFields, Writer};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
@@ -69,12 +69,16 @@ pub(super) fn start(
                 .boxed()
         }
     };
-    let not_a_stage = filter_fn(|metadata| metadata.target() != TARGET);
     tracing_subscriber::registry()
         .with(spans)
-        .with(log.with_filter(filter.and(not_a_stage)))
+        .with(log.with_filter(filter.and(filter_fn(is_for_the_log))))
         .try_init()
         .map_err(CliError::failed)
+}
+
+/// Whatever is no span of a request's stage: without an exporter those are then nobody's, and cost nothing.
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != TARGET
 }
 
 /// Writes each event as `inner` does, with a mark in its line.
@@ -110,5 +114,21 @@ where
                 None => writeln!(writer, "{line}"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_nobodys_without_an_exporter() {
+        let log = fmt::layer().with_writer(std::io::sink);
+        let filter = EnvFilter::new("trace").and(filter_fn(is_for_the_log));
+        let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(tracing::info_span!(target: TARGET, "stage").is_disabled());
+            assert!(!tracing::info_span!("another").is_disabled());
+        });
     }
 }

@@ -1,10 +1,11 @@
 """A stand-in for an OpenTelemetry collector: takes OTLP over HTTP on loopback and prints each message as a line of JSON.
 
 The messages are decoded with the classes that OpenTelemetry generates from its own definitions. The first line is the
-port. An argument is the status of every answer.
+port. The first argument is the status of every answer; a certificate and its key may follow.
 """
 
 import json
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -48,5 +49,9 @@ class Collector(BaseHTTPRequestHandler):
 
 
 server = HTTPServer(("127.0.0.1", 0), Collector)
+if len(sys.argv) > 2:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[2], sys.argv[3])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 print(server.server_port, flush=True)
 server.serve_forever()

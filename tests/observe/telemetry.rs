@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::broker::client::request;
 use crate::broker::enclave::Enclave;
 use crate::broker::policy_on_pcr0;
-use crate::process::DataFolder;
+use crate::process::{DataFolder, PROGRAM};
 use crate::program::ObservedBroker;
 use crate::tools::python;
 
@@ -160,6 +160,41 @@ async fn audit_records_come_whole_and_in_order() {
 }
 
 #[tokio::test]
+async fn under_tls_a_collector_is_known_by_its_ca() {
+    let (folder, theirs, other) = (DataFolder::init(), tls_identity(), tls_identity());
+    let collector = Collector::start_under_tls(theirs.path());
+    for (identity, is_known) in [(&theirs, true), (&other, false)] {
+        let ca = identity.path().join("tls/ca.pem");
+        let settings = format!(
+            "[otlp]\nendpoint = 'https://127.0.0.1:{}'\ncertificate = '{}'\n",
+            collector.port,
+            ca.display()
+        );
+        std::fs::write(folder.path().join("broker.toml"), settings).unwrap();
+        let broker = ObservedBroker::start(&folder);
+        let answer = broker.connect().await.call("ListKeys", &json!({})).await;
+        if is_known {
+            assert!(collector.trace_of(answer.request_id()).contains_key("KMS/ListKeys"));
+        } else {
+            let dropped = [("reason", "export_failed")];
+            let until = Instant::now() + Duration::from_secs(20);
+            while broker.scrape().await.sum("nitro_key_broker_otlp_items_dropped_total", &dropped) < 4.0 {
+                assert!(Instant::now() < until, "no span is told to be dropped");
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    }
+}
+
+/// A data directory with a TLS identity.
+fn tls_identity() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let made = Command::new(PROGRAM).arg("--data-dir").arg(directory.path()).args(["init", "--tls"]).output();
+    assert!(made.unwrap().status.success());
+    directory
+}
+
+#[tokio::test]
 async fn a_collector_that_fails_holds_nobody_up_and_is_counted() {
     let collector = Collector::start(503);
     let folder = DataFolder::init();
@@ -204,9 +239,24 @@ struct ExportedSpan {
 
 impl Collector {
     fn start(status: u16) -> Self {
+        Self::start_with(status, &[])
+    }
+
+    /// Over TLS with the identity that `init --tls` made in this data directory.
+    fn start_under_tls(directory: &Path) -> Self {
+        Self::start_with(200, &[&directory.join("tls/server.pem"), &directory.join("tls/server.key")])
+    }
+
+    fn start_with(status: u16, identity: &[&Path]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/observe/collector.py");
         let mut command = Command::new(python());
-        let mut child = command.arg(script).arg(status.to_string()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .arg(script)
+            .arg(status.to_string())
+            .args(identity)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = output.next().unwrap().unwrap().parse().unwrap();
         let (sender, lines) = channel();
