@@ -245,6 +245,13 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Signs a last checkpoint of the audit log and gives its sinks time to take what waits for them.
+    pub async fn finish_audit(&self) {
+        self.audit.finish().await;
+    }
+}
+
 impl Register for Api {
     fn register(&self, registry: &mut Registry) {
         self.metrics().register(registry);

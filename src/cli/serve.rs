@@ -14,11 +14,15 @@ use super::output::print_line;
 use super::telemetry::Telemetry;
 use crate::api::Api;
 use crate::attestation::{TrustAnchors, Verifier};
-use crate::audit::{AuditLog, AuditSettings};
+use crate::audit::reader::is_chained;
+use crate::audit::sink::{AuditSink, SinkSpec};
+use crate::audit::{AuditError, AuditLog, AuditSettings, create_key, open_key};
+use crate::config::audit::AuditConfig;
 use crate::config::{Config, ListenSocket, ListenUrl};
 use crate::operations::Broker;
 use crate::server::tls::ServerTls;
 use crate::server::{ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
+use crate::signed_note::NoteSigner;
 use crate::time::UnixTime;
 
 /// Answer KMS requests until SIGTERM or SIGINT.
@@ -113,12 +117,7 @@ impl Serve {
         let store = Arc::new(data_dir.open_store().await?);
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
-        let audit = AuditLog::start(AuditSettings {
-            file: Some(data_dir.audit_log()),
-            sinks: telemetry.audit_sink().into_iter().collect(),
-            ..AuditSettings::default()
-        });
-        let audit = audit.map_err(CliError::failed)?;
+        let audit = open_audit_log(&config.audit, data_dir, telemetry.audit_sink())?;
         let api = Api::new(broker, audit, Arc::new(UnixTime::now))
             .with_signature_window(window)
             .with_callers_trace(telemetry.callers_trace());
@@ -146,6 +145,7 @@ impl Serve {
         server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
         api.store_usages().await.map_err(CliError::failed)?;
+        api.finish_audit().await;
         telemetry.stop().await;
         monitoring.stop().await;
         tracing::info!("drained and stopped");
@@ -166,10 +166,55 @@ impl Serve {
             allow_debug: self.allow_debug,
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,
+            audit: AuditConfig::default(),
             metrics: self.metrics,
             otlp: None,
         }
     }
+}
+
+/// The audit log with all its sinks, and the key that signs its checkpoints.
+fn open_audit_log(
+    config: &AuditConfig,
+    data_dir: &DataDir,
+    collector: Option<Box<dyn AuditSink>>,
+) -> Result<AuditLog, CliError> {
+    let specs = config.sinks();
+    let built = specs
+        .iter()
+        .map(|spec| spec.build().map_err(|error| CliError::usage(format!("audit sink {spec}: {error}"))));
+    let settings = AuditSettings {
+        file: specs.contains(&SinkSpec::File).then(|| data_dir.audit_log()),
+        rotation: config.rotation(),
+        signer: Some(audit_key(data_dir)?),
+        sinks: built.filter_map(Result::transpose).chain(collector.map(Ok)).collect::<Result<_, _>>()?,
+    };
+    AuditLog::start(settings).map_err(|error| match error {
+        AuditError::Tampered { .. } | AuditError::AnotherLog { .. } => CliError::failed(error).hint(
+            "`nitro-key-broker audit verify` tells more; to begin a new log, move audit.key and all audit files out of \
+             the data directory and keep them, they are evidence",
+        ),
+        error => CliError::failed(error),
+    })
+}
+
+/// The key that `init` made. A data directory from before there was one gets it now.
+fn audit_key(data_dir: &DataDir) -> Result<NoteSigner, CliError> {
+    let path = data_dir.audit_key();
+    if path.exists() {
+        return open_key(&path).map_err(CliError::failed);
+    }
+    if is_chained(&data_dir.audit_log()).map_err(CliError::failed)? {
+        return Err(CliError::failed(format!("{} is gone, which signs for this audit log", path.display()))
+            .hint("restore it, or begin a new log: move all audit files out of the data directory and keep them"));
+    }
+    let signer = create_key(&path).map_err(CliError::failed)?;
+    tracing::warn!(
+        file = %path.display(),
+        verifier_key = %signer.verifier(),
+        "made a key that signs checkpoints of the audit log from now on"
+    );
+    Ok(signer)
 }
 
 /// Looks from time to time whether a key's deletion or rotation is due. Both are a matter of days, so nothing hangs on the
