@@ -1,6 +1,7 @@
-//! `policy put`, `policy get`.
+//! `policy put`, `policy get` and what works on the texts of policies.
 
 mod get;
+mod lint;
 mod put;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::policy::{IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_PO
 pub(super) enum PolicyCommand {
     Put(put::Put),
     Get(get::Get),
+    Lint(lint::Lint),
 }
 
 impl PolicyCommand {
@@ -23,6 +25,7 @@ impl PolicyCommand {
         match self {
             PolicyCommand::Put(command) => command.run(data_dir).await,
             PolicyCommand::Get(command) => command.run(data_dir).await,
+            PolicyCommand::Lint(command) => command.run(data_dir).await,
         }
     }
 }

@@ -129,7 +129,9 @@ fn pinned(condition: &ReadCondition, negated: bool) -> Option<Pinned<'_>> {
 
 pub(super) fn check(reading: &Reading, findings: &mut Findings<'_>) {
     for statement in &reading.statements {
-        contradictions(statement, findings);
+        if !statement.is_partial {
+            contradictions(statement, findings);
+        }
         let pinned = statement.pinned();
         if statement.allows() && !pinned.is_empty() && !statement.is_partial {
             let indices: BTreeSet<u8> = pinned.iter().map(|pinned| pinned.index).collect();
@@ -196,7 +198,10 @@ fn bindings(statement: &Statement, indices: &BTreeSet<u8>, span: &Span, findings
         }
         (false, false, false, false) => {
             let named: Vec<String> = indices.iter().map(|index| format!("PCR{index}")).collect();
-            add(&IMAGE_NOT_BOUND, &format!("{} say nothing of the image", named.join(" and ")));
+            add(
+                &IMAGE_NOT_BOUND,
+                &format!("asks for {}, and for no register of the image", named.join(" and ")),
+            );
             return;
         }
         _ => {}
