@@ -3,8 +3,8 @@
 //! - `request`: GenerateDataKey from its members to its answer, for any key of the store, remembered, with a document that
 //!   was verified before;
 //! - `cached`: the store's answer alone, remembered, for the same ten keys in both stores and for any;
-//! - `cold`: the store's answer alone through SQLite, after a change by another connection has made the store and SQLite
-//!   forget what they had read.
+//! - `after a change`: the same, any, after another connection has changed one of the keys;
+//! - `first read`: the store's answer alone through SQLite, of a key that nobody has asked for since the store was opened.
 //!
 //! Both stores take turns, so that whatever else the machine does meets both.
 
@@ -53,8 +53,8 @@ const ACCOUNT: &str = "111122223333";
 const TARGET: f64 = 1.2;
 
 /// Turns of the two stores, and lookups of each in one turn.
-const COLD_TURNS: usize = 150;
-const COLD_LOOKUPS: usize = 10;
+const TURNS: usize = 150;
+const LOOKUPS: usize = 10;
 const CACHED_TURNS: usize = 1_000;
 const CACHED_LOOKUPS: usize = 200;
 const REQUEST_TURNS: usize = 500;
@@ -98,40 +98,55 @@ async fn run() {
     let row = |name: &str, lookups: &str, few: Vec<Duration>, many: Vec<Duration>| {
         let (few, many) = (median(few), median(many));
         let ratio = many / few;
-        let verdict = if ratio <= TARGET { "met" } else { "MISSED" };
+        // The aim is one for requests; what lies within them is there to see where their time goes.
+        let verdict = match (lookups.starts_with("request"), ratio <= TARGET) {
+            (true, true) => format!(" (target ≤ {TARGET}: met)"),
+            (true, false) => format!(" (target ≤ {TARGET}: MISSED)"),
+            (false, _) => String::new(),
+        };
         println!(
-            "  {name:<20} {lookups:<22} {:>9.3} µs {:>9.3} µs   {ratio:.3} (target ≤ {TARGET}: {verdict})",
+            "  {name:<20} {lookups:<22} {:>9.3} µs {:>9.3} µs   {ratio:.3}{verdict}",
             few * 1e6,
             many * 1e6
         );
     };
     for (by, name) in EVERY_WAY {
         let (mut few, mut many) = (Vec::new(), Vec::new());
-        for _ in 0..COLD_TURNS {
-            for (place, times) in [(&mut small, &mut few), (&mut large, &mut many)] {
-                place.forget().await;
-                for at in place.spread(COLD_LOOKUPS) {
-                    times.push(place.time(by, &[place.keys[at].clone()]).await);
+        for _ in 0..TURNS {
+            for (place, times) in [(&small, &mut few), (&large, &mut many)] {
+                let opened = place.open_again().await;
+                for at in place.spread(LOOKUPS) {
+                    times.push(time(&opened, by, &[place.keys[at].clone()]).await);
                 }
             }
         }
-        row(name, "cold", few, many);
+        row(name, "first read", few, many);
     }
     for (by, name) in EVERY_WAY {
         // Everything is remembered before it is measured.
         for place in [&small, &large] {
-            place.time(by, &place.keys).await;
+            time(&place.store, by, &place.keys).await;
         }
         for (lookups, among) in [("cached, the same ten", SMALL), ("cached, any", LARGE)] {
             let (mut few, mut many) = (Vec::new(), Vec::new());
             for _ in 0..CACHED_TURNS {
                 for (place, times) in [(&small, &mut few), (&large, &mut many)] {
                     let wanted = place.any(CACHED_LOOKUPS, among);
-                    times.push(place.time(by, &wanted).await / CACHED_LOOKUPS as u32);
+                    times.push(time(&place.store, by, &wanted).await / CACHED_LOOKUPS as u32);
                 }
             }
             row(name, lookups, few, many);
         }
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            for (place, times) in [(&mut small, &mut few), (&mut large, &mut many)] {
+                place.change().await;
+                for at in place.spread(LOOKUPS) {
+                    times.push(time(&place.store, by, &[place.keys[at].clone()]).await);
+                }
+            }
+        }
+        row(name, "after a change", few, many);
     }
     for (by, name) in [(By::Id, "key by id"), (By::Alias, "key by alias"), (By::Token, "grant by token")] {
         for place in [&small, &large] {
@@ -145,6 +160,15 @@ async fn run() {
             }
         }
         row(name, "request", few, many);
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            for (place, times) in [(&mut small, &mut few), (&mut large, &mut many)] {
+                place.change().await;
+                let wanted = place.any(REQUESTS, LARGE);
+                times.push(place.time_requests(by, &wanted).await / REQUESTS as u32);
+            }
+        }
+        row(name, "request after a change", few, many);
     }
 }
 
@@ -157,7 +181,7 @@ struct Place {
     /// Recorded on real hardware, in base64, and when it was fresh.
     document: String,
     now: UnixTime,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 #[derive(Clone)]
@@ -249,15 +273,22 @@ impl Place {
         let broker = Broker::new(Arc::clone(&store) as Arc<dyn Store>, root_key, verifier).await.unwrap();
         let recorded = RecordedDocument::read();
         let (document, now) = (STANDARD.encode(&recorded.bytes), recorded.now);
-        Self { broker, store, other, keys: named, document, now, _folder: folder }
+        Self { broker, store, other, keys: named, document, now, folder }
     }
 
-    /// Makes the store forget all that it has read.
-    async fn forget(&mut self) {
+    /// Changes one of the keys and lets the store hear of it.
+    async fn change(&mut self) {
         let change = sqlx::query("UPDATE keys SET description = hex(randomblob(4)) WHERE rowid = 1");
         change.execute(&mut self.other).await.unwrap();
         tokio::time::sleep(MAX_STALENESS).await;
         assert!(self.store.find_credential("none").await.unwrap().is_none());
+    }
+
+    /// A second store on the file, which has read nothing yet.
+    async fn open_again(&self) -> SqliteStore {
+        let store = SqliteStore::open(&self.folder.path().join("keys.sqlite3")).await.unwrap();
+        assert!(store.find_credential("none").await.unwrap().is_none());
+        store
     }
 
     /// So many keys, no two the same.
@@ -312,21 +343,19 @@ impl Place {
         }
         begin.elapsed()
     }
+}
 
-    async fn time(&self, by: By, wanted: &[Named]) -> Duration {
-        let begin = Instant::now();
-        for Named { id, by_id, by_alias, grant, token: _, caller } in wanted {
-            match by {
-                By::Id => assert!(black_box(self.store.find_key(by_id).await.unwrap()).is_some()),
-                By::Alias => assert!(black_box(self.store.find_key(by_alias).await.unwrap()).is_some()),
-                By::Token => assert!(black_box(self.store.find_grant(grant).await.unwrap()).is_some()),
-                By::Caller => {
-                    assert_eq!(black_box(self.store.grants_to(*id, caller).await.unwrap()).len(), 1);
-                }
-            }
+async fn time(store: &SqliteStore, by: By, wanted: &[Named]) -> Duration {
+    let begin = Instant::now();
+    for Named { id, by_id, by_alias, grant, token: _, caller } in wanted {
+        match by {
+            By::Id => assert!(black_box(store.find_key(by_id).await.unwrap()).is_some()),
+            By::Alias => assert!(black_box(store.find_key(by_alias).await.unwrap()).is_some()),
+            By::Token => assert!(black_box(store.find_grant(grant).await.unwrap()).is_some()),
+            By::Caller => assert_eq!(black_box(store.grants_to(*id, caller).await.unwrap()).len(), 1),
         }
-        begin.elapsed()
     }
+    begin.elapsed()
 }
 
 async fn connect(path: &Path) -> SqliteConnection {

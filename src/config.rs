@@ -50,6 +50,8 @@ pub struct Config {
     pub max_body_bytes: Option<usize>,
     /// Connections at a time at most.
     pub max_connections: Option<u32>,
+    /// Where counters and health can be asked for.
+    pub metrics: Option<ListenUrl>,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -128,6 +130,7 @@ impl Config {
             allow_debug,
             max_body_bytes,
             max_connections,
+            metrics,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -142,6 +145,7 @@ impl Config {
             allow_debug: allow_debug || self.allow_debug,
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
+            metrics: metrics.or(self.metrics),
         }
     }
 

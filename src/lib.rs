@@ -25,6 +25,7 @@
 //! A [`Permit`](policy::Permit) is made only by [`policy::decide`], and key material is unwrapped and used only with
 //! one: forgetting the policy does not compile. `docs/design.md` tells the rest.
 
+pub mod analysis;
 pub mod api;
 pub mod attestation;
 pub mod audit;
@@ -40,6 +41,8 @@ pub mod encryption_context;
 pub mod forward;
 pub mod json;
 pub mod keys;
+pub mod metrics;
+pub mod monitor;
 pub mod operations;
 pub mod policy;
 pub mod root_key;
@@ -47,4 +50,5 @@ pub mod server;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod x509;

@@ -79,10 +79,27 @@ async fn an_allowed_request_is_recorded_with_the_names_of_cloudtrail() {
                     "attestationDocumentEnclavePCR3": enclave.pcr(3),
                     "attestationDocumentEnclavePCR4": enclave.pcr(4),
                     "attestationDocumentEnclavePCR8": enclave.pcr(8),
+                    "attestationDocumentZeroPCRs": [5, 6, 7, 9, 10, 11, 12, 13, 14, 15],
                     "attestationDocumentTimestamp": "2026-01-03T20:41:07Z",
                     "attestationDocumentTrustAnchorSha256": root_sha256,
                 },
-                "decision": {"outcome": "allowed", "statement": "Statement[0] \"Enclave\""},
+                "decision": {
+                    "outcome": "allowed",
+                    "statement": "Statement[0] \"Enclave\"",
+                    "asked": [{
+                        "action": "kms:GenerateDataKey",
+                        "resource": key.arn,
+                        "allowed": true,
+                        "attested": true,
+                        "context": {
+                            "aws:SecureTransport": false,
+                            "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+                            "kms:KeyOrigin": "AWS_KMS",
+                            "kms:KeySpec": "SYMMETRIC_DEFAULT",
+                            "kms:KeyUsage": "ENCRYPT_DECRYPT",
+                        },
+                    }],
+                },
                 "configuredTrustAnchors":
                     [format!("CONFIGURED root {DEVELOPMENT_ROOT_PATH} (SHA-256 {root_sha256})")],
             },

@@ -35,7 +35,7 @@ use nitro_key_broker::policy::{
 use nitro_key_broker::root_key::{FileRootKey, RootKeyError};
 use nitro_key_broker::store::{
     AliasStore, Credential, CredentialStore, GrantStore, IdentityPolicyStore, KeyMaterialStore, KeyStore,
-    MAX_ATTACHED_POLICIES, SqliteStore, Store, StoreError, TagStore,
+    MAX_ATTACHED_POLICIES, MAX_STALENESS, SqliteStore, Store, StoreError, TagStore,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::json;
@@ -216,6 +216,7 @@ async fn the_file_is_strict_and_durable() {
         strict,
         [
             "aliases",
+            "changes",
             "credentials",
             "grants",
             "identity_policies",
@@ -457,6 +458,110 @@ async fn a_change_by_another_process_is_seen_by_the_next_read() {
     }
     theirs.insert_alias(&alias("alias/new"), key.id, NOW).await.unwrap();
     assert_eq!(ours.find_key(&identifier(&key)).await.unwrap().unwrap().aliases, ["alias/new"]);
+}
+
+/// Whoever changes the file, by whatever statement: what is remembered is never older than the file.
+#[tokio::test]
+async fn every_table_says_what_to_forget() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let (first, second) = (key(), key());
+    let user = PrincipalArn::parse(USER).unwrap();
+    let holder = PolicyHolder::parse(USER).unwrap();
+    for key in [&first, &second] {
+        theirs.insert_key(key).await.unwrap();
+    }
+    let grant = grant(&first, USER);
+    let (a, b) = (first.id, second.id);
+    let hex_grant = grant.id.to_string();
+    let grant_columns = "key_id, name, grantee, grantee_found_by, retiring, operations, constraint_type, \
+                         constraint_context, issuing_account, created_at_ms";
+    theirs.insert_grant(first.id, &grant).await.unwrap();
+    let mut database = file.database().await;
+    let answers = async |store: &SqliteStore| {
+        let mut answers = Vec::new();
+        for identifier in [
+            identifier(&first),
+            identifier(&second),
+            KeyIdentifier::Alias(alias("alias/a")),
+            KeyIdentifier::Alias(alias("alias/b")),
+        ] {
+            answers.push(format!("{:?}", store.find_key(&identifier).await.unwrap()));
+        }
+        for key in [&first, &second] {
+            let grants = store.grants_to(key.id, &user).await.unwrap();
+            let mut grants: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
+            grants.sort();
+            answers.extend(grants);
+        }
+        answers.push(format!("{:?}", store.find_grant(&grant.id).await.unwrap()));
+        answers.push(format!("{:?}", store.find_credential("AKIA").await.unwrap()));
+        answers.push(format!("{:?}", store.identity_policies(&holder).await.unwrap()));
+        answers
+    };
+    let allow = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
+    for statement in [
+        format!("UPDATE keys SET description = 'new' WHERE key_id = '{a}'"),
+        format!("UPDATE key_materials SET material_id = randomblob(32) WHERE key_id = '{b}'"),
+        format!(
+            "INSERT INTO key_materials (key_id, version, material_id, wrapped) VALUES ('{a}', 7, randomblob(32), x'01')"
+        ),
+        format!("DELETE FROM key_materials WHERE key_id = '{a}' AND version = 7"),
+        format!("INSERT INTO tags VALUES ('{a}', 'team', 'one')"),
+        "UPDATE tags SET tag_value = 'two'".to_owned(),
+        format!("UPDATE tags SET key_id = '{b}'"),
+        "DELETE FROM tags".to_owned(),
+        format!("INSERT INTO aliases (name, key_id, created_at_ms) VALUES ('alias/a', '{a}', 0)"),
+        format!("UPDATE aliases SET key_id = '{b}'"),
+        "UPDATE aliases SET name = 'alias/b'".to_owned(),
+        "DELETE FROM aliases".to_owned(),
+        format!("UPDATE grants SET operations = 'Encrypt' WHERE grant_id = x'{hex_grant}'"),
+        format!("UPDATE grants SET key_id = '{b}' WHERE grant_id = x'{hex_grant}'"),
+        format!(
+            "INSERT INTO grants (grant_id, {grant_columns}) SELECT randomblob(32), {grant_columns} FROM grants"
+        ),
+        format!("DELETE FROM grants WHERE grant_id = x'{hex_grant}'"),
+        "DELETE FROM grants".to_owned(),
+        format!("INSERT INTO credentials VALUES ('AKIA', '{USER}', x'00', NULL, 0, NULL)"),
+        "UPDATE credentials SET principal_arn = 'arn:aws:iam::111122223333:user/bob'".to_owned(),
+        "DELETE FROM credentials".to_owned(),
+        format!("INSERT INTO identity_policies VALUES ('{USER}', 'one', '{allow}')"),
+        "UPDATE identity_policies SET name = 'two'".to_owned(),
+        "DELETE FROM identity_policies".to_owned(),
+        format!("DELETE FROM key_materials WHERE key_id = '{b}'"),
+        format!("DELETE FROM keys WHERE key_id = '{b}'"),
+    ] {
+        let before = answers(&ours).await;
+        database.execute(&statement).await;
+        tokio::time::sleep(MAX_STALENESS).await;
+        let now = answers(&ours).await;
+        assert!(now != before, "nothing came of {statement}");
+        assert!(now == answers(&file.open().await).await, "remembered in spite of {statement}");
+    }
+}
+
+/// A change costs others nothing: their next read is answered from memory.
+#[tokio::test]
+async fn a_change_leaves_in_memory_what_it_is_not_about() {
+    let file = File::new();
+    let (ours, theirs) = (file.create().await, file.open().await);
+    let (first, second) = (key(), key());
+    for key in [&first, &second] {
+        theirs.insert_key(key).await.unwrap();
+    }
+    let entry = async |key: &Key| ours.find_key(&identifier(key)).await.unwrap().unwrap();
+    let (first_before, second_before) = (entry(&first).await, entry(&second).await);
+    theirs.set_description(first.id, "new").await.unwrap();
+    assert!(!Arc::ptr_eq(&first_before, &entry(&first).await));
+    assert!(Arc::ptr_eq(&second_before, &entry(&second).await));
+
+    // More changes than are kept: nobody can tell what they were about.
+    let mut database = file.database().await;
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 10000) \
+                INSERT INTO changes (what, id) SELECT 'credential', 'AKIA' FROM n";
+    database.execute(many).await;
+    tokio::time::sleep(MAX_STALENESS).await;
+    assert!(!Arc::ptr_eq(&second_before, &entry(&second).await));
 }
 
 #[tokio::test]

@@ -3,37 +3,34 @@
 //! Every request but a health check ends in an audit record, also one that is refused before it is understood, and no
 //! answer leaves before its record is durable.
 
+mod dispatch;
 mod error;
+mod health;
 mod http;
+mod telemetry;
 
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use prometheus_client::registry::Registry;
+use tracing::Instrument;
 
 pub use self::error::ApiError;
 use self::http::{ANSWER_TO_PING, error_response, is_ping, success_response, target_operation};
+use self::telemetry::ObservedRequest;
+use crate::attestation::TrustAnchors;
 use crate::audit::{AuditEvent, AuditLog, Ending, ExpectedRecord, Outcome, Subject, Unrecorded, random_id};
 use crate::auth::authenticate;
 use crate::auth::sigv4::{RawRequest, SignatureWindow};
 use crate::json::Json;
 use crate::keys::{LastUsage, is_tracked_usage};
-use crate::operations::{
-    Broker, CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant,
-    CreateKey, Decapsulate, Decrypt, DeleteAlias, DeleteCustomKeyStore, DeleteImportedKeyMaterial,
-    DeriveSharedSecret, DescribeCustomKeyStores, DescribeKey, DisableKey, DisableKeyRotation,
-    DisconnectCustomKeyStore, EnableKey, EnableKeyRotation, Encapsulate, Encrypt, GenerateDataKey,
-    GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext, GenerateMac,
-    GenerateRandom, GetKeyLastUsage, GetKeyPolicy, GetKeyRotationStatus, GetParametersForImport,
-    GetPublicKey, Housekeeping, ImportKeyMaterial, Invocation, ListAliases, ListGrants, ListKeyPolicies,
-    ListKeyRotations, ListKeys, ListResourceTags, ListRetirableGrants, Members, Operation, OperationError,
-    PutKeyPolicy, ReEncrypt, ReplicateKey, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion,
-    Sign, TagResource, UntagResource, UpdateAlias, UpdateCustomKeyStore, UpdateKeyDescription,
-    UpdatePrimaryRegion, Verify, VerifyMac, keep_house,
-};
+use crate::metrics::{HousekeepingAction, HousekeepingMetrics, Register, RequestMetrics, Stage};
+use crate::operations::{Broker, Housekeeping, Invocation, Members, Operation, OperationError, keep_house};
 use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
 use crate::text::shorten;
 use crate::time::UnixTime;
+use crate::trace::in_async_stage;
 
 /// Where the time comes from. The system clock in production; a test may hold it still.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -46,6 +43,7 @@ pub struct Api {
     window: SignatureWindow,
     /// Roots that evidence may lead to beside that of AWS, for every record.
     configured_trust_anchors: Vec<String>,
+    housekeeping: HousekeepingMetrics,
 }
 
 /// What came of a request, before anybody may see it.
@@ -57,7 +55,8 @@ impl Api {
         let configured_trust_anchors =
             broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
         let window = SignatureWindow::default();
-        Self { broker, audit, clock, window, configured_trust_anchors }
+        let housekeeping = HousekeepingMetrics::default();
+        Self { broker, audit, clock, window, configured_trust_anchors, housekeeping }
     }
 
     /// The same, taking signatures within `window` only.
@@ -71,11 +70,38 @@ impl Api {
     /// # Errors
     /// As [`keep_house`].
     pub async fn keep_house(&self) -> Result<Housekeeping, OperationError> {
-        keep_house(&self.broker, &self.audit, (self.clock)(), &self.configured_trust_anchors).await
+        let now = (self.clock)();
+        let round = async {
+            let done = keep_house(&self.broker, &self.audit, now, &self.configured_trust_anchors).await?;
+            Ok::<_, OperationError>((done, self.broker.store().count_keys(now).await?))
+        };
+        let (done, keys) = round.await.inspect_err(|_| self.housekeeping.round_failed())?;
+        let Housekeeping { deleted, rotated, expired, failed } = done;
+        self.housekeeping.done(HousekeepingAction::Deleted, deleted);
+        self.housekeeping.done(HousekeepingAction::Rotated, rotated);
+        self.housekeeping.done(HousekeepingAction::Expired, expired);
+        self.housekeeping.done(HousekeepingAction::Failed, failed);
+        self.housekeeping.round_ended(now, &keys);
+        Ok(done)
+    }
+
+    /// The roots that evidence may lead to.
+    pub fn trust_anchors(&self) -> &TrustAnchors {
+        self.broker.verifier().trust_anchors()
+    }
+
+    fn metrics(&self) -> &RequestMetrics {
+        self.broker.metrics()
     }
 
     /// Answers one request: carries it out, records it, and only then shows the result.
     async fn answer(&self, request: &ReceivedRequest) -> Response {
+        let observed = ObservedRequest::begin(self.metrics(), target_operation(&request.headers));
+        let span = observed.span();
+        self.answer_observed(request, observed).instrument(span).await
+    }
+
+    async fn answer_observed(&self, request: &ReceivedRequest, observed: ObservedRequest<'_>) -> Response {
         let expected = self.audit.expect();
         let now = (self.clock)();
         let request_id = random_id();
@@ -86,11 +112,16 @@ impl Api {
             source: source(&request.peer.address),
             user_agent: http::user_agent(&request.headers),
         });
+        observed.describe(&request_id, &event.subject().source, &request.peer);
         let result = self.carry_out(request, now, &mut event).await;
-        match self.record(expected, event, result).await {
+        let answer = self.record(expected, event, result).await;
+        let error = answer.as_ref().err().cloned();
+        let response = match answer {
             Ok(body) => success_response(&request_id, body),
             Err(error) => error_response(&request_id, &error),
-        }
+        };
+        observed.end(error.as_ref(), &response);
+        response
     }
 
     async fn carry_out(
@@ -108,7 +139,9 @@ impl Api {
             headers: &request.headers,
             body,
         };
-        let authenticated = authenticate(&self.broker, raw, &self.window, now).await?;
+        let stages = &self.metrics().stages;
+        let authenticated = authenticate(&self.broker, raw, &self.window, now);
+        let authenticated = in_async_stage(stages, Stage::Authenticate, authenticated).await?;
         event.set_caller(&authenticated.caller, authenticated.access_key_id.as_deref());
         let invocation = Invocation {
             caller: authenticated.caller,
@@ -121,89 +154,8 @@ impl Api {
             user_agent: http::user_agent(&request.headers),
         };
         let members = Json::parse(body).map_err(|error| ApiError::not_json(&error))?;
-        match operation {
-            CancelKeyDeletion::NAME => self.run::<CancelKeyDeletion>(&members, &invocation, event).await,
-            ConnectCustomKeyStore::NAME => {
-                self.run::<ConnectCustomKeyStore>(&members, &invocation, event).await
-            }
-            CreateAlias::NAME => self.run::<CreateAlias>(&members, &invocation, event).await,
-            CreateCustomKeyStore::NAME => {
-                self.run::<CreateCustomKeyStore>(&members, &invocation, event).await
-            }
-            CreateKey::NAME => self.run::<CreateKey>(&members, &invocation, event).await,
-            CreateGrant::NAME => self.run::<CreateGrant>(&members, &invocation, event).await,
-            Decapsulate::NAME => self.run::<Decapsulate>(&members, &invocation, event).await,
-            Decrypt::NAME => self.run::<Decrypt>(&members, &invocation, event).await,
-            DeleteAlias::NAME => self.run::<DeleteAlias>(&members, &invocation, event).await,
-            DeleteCustomKeyStore::NAME => {
-                self.run::<DeleteCustomKeyStore>(&members, &invocation, event).await
-            }
-            DeleteImportedKeyMaterial::NAME => {
-                self.run::<DeleteImportedKeyMaterial>(&members, &invocation, event).await
-            }
-            DeriveSharedSecret::NAME => self.run::<DeriveSharedSecret>(&members, &invocation, event).await,
-            DescribeCustomKeyStores::NAME => {
-                self.run::<DescribeCustomKeyStores>(&members, &invocation, event).await
-            }
-            DescribeKey::NAME => self.run::<DescribeKey>(&members, &invocation, event).await,
-            DisableKey::NAME => self.run::<DisableKey>(&members, &invocation, event).await,
-            DisableKeyRotation::NAME => self.run::<DisableKeyRotation>(&members, &invocation, event).await,
-            DisconnectCustomKeyStore::NAME => {
-                self.run::<DisconnectCustomKeyStore>(&members, &invocation, event).await
-            }
-            EnableKey::NAME => self.run::<EnableKey>(&members, &invocation, event).await,
-            EnableKeyRotation::NAME => self.run::<EnableKeyRotation>(&members, &invocation, event).await,
-            Encapsulate::NAME => self.run::<Encapsulate>(&members, &invocation, event).await,
-            Encrypt::NAME => self.run::<Encrypt>(&members, &invocation, event).await,
-            GenerateDataKey::NAME => self.run::<GenerateDataKey>(&members, &invocation, event).await,
-            GenerateDataKeyPair::NAME => self.run::<GenerateDataKeyPair>(&members, &invocation, event).await,
-            GenerateDataKeyPairWithoutPlaintext::NAME => {
-                self.run::<GenerateDataKeyPairWithoutPlaintext>(&members, &invocation, event).await
-            }
-            GenerateDataKeyWithoutPlaintext::NAME => {
-                self.run::<GenerateDataKeyWithoutPlaintext>(&members, &invocation, event).await
-            }
-            GenerateMac::NAME => self.run::<GenerateMac>(&members, &invocation, event).await,
-            GenerateRandom::NAME => self.run::<GenerateRandom>(&members, &invocation, event).await,
-            GetKeyLastUsage::NAME => self.run::<GetKeyLastUsage>(&members, &invocation, event).await,
-            GetKeyPolicy::NAME => self.run::<GetKeyPolicy>(&members, &invocation, event).await,
-            GetKeyRotationStatus::NAME => {
-                self.run::<GetKeyRotationStatus>(&members, &invocation, event).await
-            }
-            GetParametersForImport::NAME => {
-                self.run::<GetParametersForImport>(&members, &invocation, event).await
-            }
-            GetPublicKey::NAME => self.run::<GetPublicKey>(&members, &invocation, event).await,
-            ImportKeyMaterial::NAME => self.run::<ImportKeyMaterial>(&members, &invocation, event).await,
-            ListAliases::NAME => self.run::<ListAliases>(&members, &invocation, event).await,
-            ListKeyPolicies::NAME => self.run::<ListKeyPolicies>(&members, &invocation, event).await,
-            ListKeyRotations::NAME => self.run::<ListKeyRotations>(&members, &invocation, event).await,
-            ListKeys::NAME => self.run::<ListKeys>(&members, &invocation, event).await,
-            ListResourceTags::NAME => self.run::<ListResourceTags>(&members, &invocation, event).await,
-            ListGrants::NAME => self.run::<ListGrants>(&members, &invocation, event).await,
-            ListRetirableGrants::NAME => self.run::<ListRetirableGrants>(&members, &invocation, event).await,
-            PutKeyPolicy::NAME => self.run::<PutKeyPolicy>(&members, &invocation, event).await,
-            ReEncrypt::NAME => self.run::<ReEncrypt>(&members, &invocation, event).await,
-            ReplicateKey::NAME => self.run::<ReplicateKey>(&members, &invocation, event).await,
-            RetireGrant::NAME => self.run::<RetireGrant>(&members, &invocation, event).await,
-            RevokeGrant::NAME => self.run::<RevokeGrant>(&members, &invocation, event).await,
-            RotateKeyOnDemand::NAME => self.run::<RotateKeyOnDemand>(&members, &invocation, event).await,
-            ScheduleKeyDeletion::NAME => self.run::<ScheduleKeyDeletion>(&members, &invocation, event).await,
-            TagResource::NAME => self.run::<TagResource>(&members, &invocation, event).await,
-            UntagResource::NAME => self.run::<UntagResource>(&members, &invocation, event).await,
-            Sign::NAME => self.run::<Sign>(&members, &invocation, event).await,
-            UpdateAlias::NAME => self.run::<UpdateAlias>(&members, &invocation, event).await,
-            UpdateCustomKeyStore::NAME => {
-                self.run::<UpdateCustomKeyStore>(&members, &invocation, event).await
-            }
-            UpdateKeyDescription::NAME => {
-                self.run::<UpdateKeyDescription>(&members, &invocation, event).await
-            }
-            UpdatePrimaryRegion::NAME => self.run::<UpdatePrimaryRegion>(&members, &invocation, event).await,
-            Verify::NAME => self.run::<Verify>(&members, &invocation, event).await,
-            VerifyMac::NAME => self.run::<VerifyMac>(&members, &invocation, event).await,
-            other => Err(ApiError::unknown_operation(other)),
-        }
+        let done = self.dispatch(operation, &members, &invocation, event);
+        in_async_stage(stages, Stage::Operation, done).await
     }
 
     async fn run<O: Operation>(
@@ -241,7 +193,8 @@ impl Api {
         log_decision(&event, outcome, error);
         let is_success = result.is_ok();
         let answer: Answer = Unrecorded::new(result);
-        match expected.record(line).await {
+        let recorded = in_async_stage(&self.metrics().stages, Stage::Record, expected.record(line));
+        match recorded.await {
             Ok(recorded) => {
                 if is_success {
                     self.note_usage(&event, event_id);
@@ -273,6 +226,15 @@ impl Api {
     /// When the store fails.
     pub async fn store_usages(&self) -> Result<(), StoreError> {
         self.broker.store_usages().await
+    }
+}
+
+impl Register for Api {
+    fn register(&self, registry: &mut Registry) {
+        self.metrics().register(registry);
+        self.audit.metrics().register(registry);
+        self.broker.caches().register(registry);
+        self.housekeeping.register(registry);
     }
 }
 

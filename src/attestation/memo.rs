@@ -7,6 +7,7 @@ use lru::LruCache;
 
 use super::evidence::VerifiedEvidence;
 use crate::crypto::{SHA256_LEN, sha256};
+use crate::metrics::CacheCounters;
 use crate::x509::Validity;
 
 /// How many paths and documents a [`super::Verifier`] remembers. None at all turns that memo off.
@@ -31,6 +32,7 @@ impl Default for MemoSize {
 /// all that an entry says: whoever reads it asks again for everything that depends on the time.
 pub(super) struct Memo<K, V> {
     entries: Option<Mutex<LruCache<K, V>>>,
+    counters: CacheCounters,
 }
 
 /// A digest over every certificate of a path, each behind its length.
@@ -54,11 +56,18 @@ pub(super) struct RememberedDocument {
 
 impl<K: Hash + Eq, V: Clone> Memo<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: NonZeroUsize::new(capacity).map(|capacity| Mutex::new(LruCache::new(capacity))) }
+        let entries = NonZeroUsize::new(capacity).map(|capacity| Mutex::new(LruCache::new(capacity)));
+        Self { entries, counters: CacheCounters::default() }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {
-        self.lock()?.get(key).cloned()
+        let found = self.lock()?.get(key).cloned();
+        self.counters.looked(found.is_some());
+        found
+    }
+
+    pub(super) fn counters(&self) -> &CacheCounters {
+        &self.counters
     }
 
     pub(super) fn insert(&self, key: K, value: V) {

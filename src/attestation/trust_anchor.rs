@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use x509_parser::pem::Pem;
 
 use crate::crypto::{SHA256_LEN, sha256};
-use crate::x509::parse_certificate;
+use crate::time::UnixTime;
+use crate::x509::{CertificateSummary, parse_certificate};
 
 /// SHA-256 of the DER of the AWS Nitro Enclaves root G1, as AWS publishes it.
 pub const AWS_NITRO_ENCLAVES_ROOT_G1_SHA256: [u8; SHA256_LEN] = [
@@ -127,6 +128,11 @@ impl TrustAnchor {
     /// The certificate.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// When the certificate ends.
+    pub fn not_after(&self) -> Option<UnixTime> {
+        CertificateSummary::parse(&self.der).ok().map(|certificate| certificate.validity.not_after)
     }
 
     /// SHA-256 of the certificate's DER.

@@ -9,6 +9,7 @@ use super::pcr::Pcrs;
 use super::trust_anchor::{TrustAnchor, TrustAnchors};
 use crate::cose::UnverifiedSign1;
 use crate::crypto::sha256;
+use crate::metrics::Caches;
 use crate::time::UnixTime;
 use crate::x509::{PathError, VerifiedPath, verify_path};
 
@@ -83,6 +84,14 @@ impl Verifier {
     /// How much is remembered.
     pub fn memo_size(&self) -> MemoSize {
         MemoSize { paths: self.paths.len(), documents: self.documents.len() }
+    }
+
+    /// How often it remembered.
+    pub fn caches(&self) -> Caches {
+        Caches(vec![
+            ("documents", self.documents.counters().clone()),
+            ("certificate_paths", self.paths.counters().clone()),
+        ])
     }
 
     /// As [`verify`].

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::attestation::{Pcr, VerifiedEvidence};
 use crate::keys::{KeyArn, Realm};
-use crate::policy::Caller;
+use crate::policy::{Caller, ConditionKey, ContextValue, ContextValues, Grant, PrincipalArn, Question};
 use crate::time::UnixTime;
 
 /// Bytes that a record takes as a rule.
@@ -21,6 +23,25 @@ pub enum Outcome {
     Malformed,
     /// The broker itself failed.
     Failed,
+}
+
+impl Outcome {
+    /// The word that records have for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The outcome of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::Denied, Self::Malformed, Self::Failed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+    }
 }
 
 /// What is known about a request before anything of it is believed.
@@ -65,6 +86,23 @@ pub struct AuditEvent {
     keys: Vec<KeyArn>,
     recipient: Option<RecipientFacts>,
     explanations: Map<String, Value>,
+    asked: Vec<Asked>,
+}
+
+/// Which policies a question was put to.
+#[derive(Clone, Copy, Debug)]
+pub enum AskedOf<'g> {
+    /// The key's, the caller's, and grants.
+    Key {
+        /// The grant that allowed.
+        allowed_by: Option<&'g Grant>,
+    },
+    /// The caller's alone, of which one had to allow.
+    Identity,
+    /// The caller's alone, none of which was to deny.
+    NoDeny,
+    /// As of the key's, for the end of this grant.
+    Retirement(&'g Grant),
 }
 
 impl AuditEvent {
@@ -81,6 +119,7 @@ impl AuditEvent {
             keys: Vec::new(),
             recipient: None,
             explanations: Map::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -143,6 +182,12 @@ impl AuditEvent {
         }
     }
 
+    /// What policies were asked and whether they allowed, with all that their conditions could see, so that the question can be
+    /// put again to other policies.
+    pub fn add_asked(&mut self, question: &Question<'_>, of: AskedOf<'_>, allowed: bool) {
+        self.asked.push(Asked::of(question, of, allowed));
+    }
+
     /// The whole record as one line of JSON, its line end included.
     ///
     /// # Errors
@@ -167,7 +212,11 @@ impl AuditEvent {
             response_elements: &self.response_elements,
             additional_event_data: AdditionalEventData {
                 recipient: self.recipient.as_ref(),
-                decision: Decision { outcome: ending.outcome, explanations: &self.explanations },
+                decision: Decision {
+                    outcome: ending.outcome,
+                    explanations: &self.explanations,
+                    asked: &self.asked,
+                },
                 configured_trust_anchors: ending.configured_trust_anchors,
             },
             request_id,
@@ -231,6 +280,103 @@ struct Decision<'e> {
     outcome: Outcome,
     #[serde(flatten)]
     explanations: &'e Map<String, Value>,
+    /// Present also where nothing was asked: records without it are of a time when it was not written.
+    asked: &'e [Asked],
+}
+
+/// A question to policies, as far as the rest of the record does not tell it: the caller, the time, the source's address, the
+/// region, the registers and the encryption context are there.
+#[derive(Clone, Debug, Serialize)]
+struct Asked {
+    action: &'static str,
+    resource: String,
+    /// Absent where the key's policy was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'static str>,
+    allowed: bool,
+    /// Whether the policies saw the enclave.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    attested: bool,
+    /// The grant that is to end, or that allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<AskedGrant>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    context: Map<String, Value>,
+}
+
+/// A grant as it was, since it may be gone.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AskedGrant {
+    grant_id: String,
+    grantee_principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring_principal: Option<String>,
+    operations: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constraints: Option<Value>,
+    issuing_account: String,
+}
+
+impl Asked {
+    fn of(question: &Question<'_>, of: AskedOf<'_>, allowed: bool) -> Self {
+        let (of, grant) = match of {
+            AskedOf::Key { allowed_by } => (None, allowed_by),
+            AskedOf::Identity => (Some("identity"), None),
+            AskedOf::NoDeny => (Some("noDeny"), None),
+            AskedOf::Retirement(grant) => (Some("retirement"), Some(grant)),
+        };
+        let stated = question.stated().filter(|(key, _)| !is_told_elsewhere(key));
+        Self {
+            action: question.action,
+            resource: question.resource.to_owned(),
+            of,
+            allowed,
+            attested: question.recipient.is_some(),
+            grant: grant.map(AskedGrant::of),
+            context: stated.map(|(key, values)| (key.to_string(), json_of(&values))).collect(),
+        }
+    }
+}
+
+impl AskedGrant {
+    fn of(grant: &Grant) -> Self {
+        let constraint = grant.terms.constraint.as_ref();
+        Self {
+            grant_id: grant.id.to_string(),
+            grantee_principal: grant.terms.grantee.to_string(),
+            retiring_principal: grant.terms.retiring.as_ref().map(PrincipalArn::to_string),
+            operations: grant.terms.operations.names().collect(),
+            constraints: constraint.map(|constraint| json!({constraint.name(): constraint.context()})),
+            issuing_account: grant.issuing_account.to_string(),
+        }
+    }
+}
+
+/// Whether a member of the record beside the question holds the key's value.
+fn is_told_elsewhere(key: &ConditionKey) -> bool {
+    matches!(
+        key,
+        ConditionKey::RecipientAttestationPcr(_)
+            | ConditionKey::SourceIp
+            | ConditionKey::UserAgent
+            | ConditionKey::RequestedRegion
+    )
+}
+
+fn json_of(values: &ContextValues<'_>) -> Value {
+    let json_of_one = |value: &ContextValue<'_>| match value {
+        ContextValue::Text(text) => json!(text),
+        ContextValue::Flag(flag) => json!(flag),
+        ContextValue::Number(number) => json!(number),
+        ContextValue::Time(time) => json!(time.to_string()),
+        ContextValue::Address(address) => json!(address.to_string()),
+    };
+    match values {
+        ContextValues::Absent => Value::Null,
+        ContextValues::One(value) => json_of_one(value),
+        ContextValues::Many(values) => values.iter().map(json_of_one).collect(),
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -293,40 +439,38 @@ impl<'e> Resource<'e> {
 }
 
 /// What verified evidence says about the enclave: the registers that CloudTrail shows, PCR0 by the name of the image
-/// digest, and what the broker adds.
+/// digest, and what the broker adds: the others that anything was measured into, and the indices of the rest.
 #[derive(Clone, Debug, Serialize)]
 struct RecipientFacts {
     #[serde(rename = "attestationDocumentModuleId")]
     module_id: String,
     #[serde(rename = "attestationDocumentEnclaveImageDigest", skip_serializing_if = "Option::is_none")]
     image_digest: Option<String>,
-    #[serde(rename = "attestationDocumentEnclavePCR1", skip_serializing_if = "Option::is_none")]
-    pcr1: Option<String>,
-    #[serde(rename = "attestationDocumentEnclavePCR2", skip_serializing_if = "Option::is_none")]
-    pcr2: Option<String>,
-    #[serde(rename = "attestationDocumentEnclavePCR3", skip_serializing_if = "Option::is_none")]
-    pcr3: Option<String>,
-    #[serde(rename = "attestationDocumentEnclavePCR4", skip_serializing_if = "Option::is_none")]
-    pcr4: Option<String>,
-    #[serde(rename = "attestationDocumentEnclavePCR8", skip_serializing_if = "Option::is_none")]
-    pcr8: Option<String>,
+    /// By their members' names.
+    #[serde(flatten)]
+    pcrs: BTreeMap<String, String>,
+    #[serde(rename = "attestationDocumentZeroPCRs", skip_serializing_if = "Vec::is_empty")]
+    zero_pcrs: Vec<u8>,
     #[serde(rename = "attestationDocumentTimestamp")]
     timestamp: String,
     #[serde(rename = "attestationDocumentTrustAnchorSha256")]
     trust_anchor_sha256: String,
 }
 
+/// Registers that are shown whatever they hold, as CloudTrail does.
+const ALWAYS_SHOWN: [u8; 6] = [0, 1, 2, 3, 4, 8];
+
 impl RecipientFacts {
     fn of(evidence: &VerifiedEvidence) -> Self {
-        let pcr = |index| evidence.pcrs().get(index).copied().map(Pcr::to_hex);
+        let (shown, zero): (Vec<_>, Vec<_>) =
+            evidence.pcrs().iter().partition(|(index, pcr)| ALWAYS_SHOWN.contains(index) || !pcr.is_zero());
+        let name = |index| format!("attestationDocumentEnclavePCR{index}");
+        let others = shown.into_iter().filter(|(index, _)| *index != 0);
         Self {
             module_id: evidence.module_id().to_owned(),
-            image_digest: pcr(0),
-            pcr1: pcr(1),
-            pcr2: pcr(2),
-            pcr3: pcr(3),
-            pcr4: pcr(4),
-            pcr8: pcr(8),
+            image_digest: evidence.pcrs().get(0).copied().map(Pcr::to_hex),
+            pcrs: others.map(|(index, pcr)| (name(index), pcr.to_hex())).collect(),
+            zero_pcrs: zero.into_iter().map(|(index, _)| index).collect(),
             timestamp: evidence.timestamp().to_string(),
             trust_anchor_sha256: hex::encode(evidence.trust_anchor_sha256()),
         }

@@ -2,14 +2,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::Recorded;
+use crate::metrics::AuditMetrics;
 
 /// Records waiting to be written at most; more requests wait their turn.
 const QUEUE_LEN: usize = 4096;
@@ -29,7 +30,19 @@ const MAX_GATHERING_TIME: Duration = Duration::from_millis(5);
 pub struct AuditLog {
     sender: mpsc::Sender<Entry>,
     expected: Arc<AtomicUsize>,
+    health: Arc<WriterHealth>,
 }
+
+/// What the writing thread lets others know.
+#[derive(Debug, Default)]
+struct WriterHealth {
+    metrics: AuditMetrics,
+    /// When the last write failed, unless one has succeeded since.
+    failed_at: Mutex<Option<Instant>>,
+}
+
+/// How long a failed write speaks against the log. Afterwards a request may find out whether it is over: nobody else does.
+const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(30);
 
 /// A request that will leave a record; see [`AuditLog::expect`].
 #[derive(Debug)]
@@ -74,11 +87,34 @@ impl AuditLog {
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let expected = Arc::new(AtomicUsize::new(0));
         let expected_by_writer = Arc::clone(&expected);
+        let health = Arc::new(WriterHealth::default());
+        let health_of_writer = Arc::clone(&health);
         thread::Builder::new()
             .name("audit-log".to_owned())
-            .spawn(move || write_batches(writer, receiver, &expected_by_writer))
+            .spawn(move || write_batches(writer, receiver, &expected_by_writer, &health_of_writer))
             .map_err(open_error)?;
-        Ok(Self { sender, expected })
+        Ok(Self { sender, expected, health })
+    }
+
+    /// What is counted of its writing.
+    pub fn metrics(&self) -> &AuditMetrics {
+        &self.health.metrics
+    }
+
+    /// Whether it takes records, as far as the last one tells. Half a minute after a failure it is worth another try.
+    ///
+    /// # Errors
+    /// When the last write failed, or the writing thread has ended.
+    pub fn check(&self) -> Result<(), AuditError> {
+        if self.sender.is_closed() {
+            return Err(AuditError::Closed);
+        }
+        match self.health.failed_since() {
+            Some(since) if since < FAILURE_COUNTS_FOR => {
+                Err(AuditError::Write(format!("the last write failed {} s ago", since.as_secs())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Announces a record at the start of its request, so that records of the same moment wait for one another.
@@ -103,7 +139,9 @@ impl ExpectedRecord<'_> {
     /// When it is not.
     pub async fn record(self, line: Vec<u8>) -> Result<Recorded, AuditError> {
         let (done, durable) = oneshot::channel();
-        self.log.sender.send(Entry { line, done }).await.map_err(|_| AuditError::Closed)?;
+        let place = self.log.sender.reserve().await.map_err(|_| AuditError::Closed)?;
+        self.log.metrics().queued();
+        place.send(Entry { line, done });
         durable.await.map_err(|_| AuditError::Closed)?
     }
 }
@@ -114,7 +152,27 @@ impl Drop for ExpectedRecord<'_> {
     }
 }
 
-fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>, expected: &AtomicUsize) {
+impl WriterHealth {
+    fn written(&self, records: usize, after: Duration, succeeded: bool) {
+        self.metrics.written(records, after, succeeded);
+        *self.lock() = if succeeded { None } else { Some(Instant::now()) };
+    }
+
+    fn failed_since(&self) -> Option<Duration> {
+        self.lock().map(|at| at.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write_batches(
+    mut writer: Writer,
+    mut receiver: mpsc::Receiver<Entry>,
+    expected: &AtomicUsize,
+    health: &WriterHealth,
+) {
     let mut batch = Vec::new();
     let mut gathering_time = GATHERING_TIME_PER_RECORD;
     while receiver.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
@@ -128,7 +186,9 @@ fn write_batches(mut writer: Writer, mut receiver: mpsc::Receiver<Entry>, expect
         }
         let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         gathering_time = GATHERING_TIME_PER_RECORD.saturating_mul(records).min(MAX_GATHERING_TIME);
+        let begun = Instant::now();
         let written = writer.append(batch.iter().map(|entry| entry.line.as_slice()));
+        health.written(batch.len(), begun.elapsed(), written.is_ok());
         for entry in batch.drain(..) {
             let answer = match &written {
                 Ok(()) => Ok(Recorded(())),
@@ -242,5 +302,6 @@ mod tests {
         let log = AuditLog::open(Path::new("/dev/full")).unwrap();
         let error = log.record(b"{}\n".to_vec()).await.unwrap_err();
         assert!(matches!(error, AuditError::Write(_)), "{error}");
+        assert!(matches!(log.check(), Err(AuditError::Write(_))), "{:?}", log.check());
     }
 }

@@ -5,8 +5,10 @@
 
 mod event;
 mod log;
+pub mod reader;
+pub mod record;
 
-pub use event::{AuditEvent, Ending, Outcome, Subject};
+pub use event::{AskedOf, AuditEvent, Ending, Outcome, Subject};
 pub use log::{AuditError, AuditLog, ExpectedRecord};
 
 /// An id for a request or a record, a UUID. Ids are for people who compare logs; nothing rests on nobody guessing them.

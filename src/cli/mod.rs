@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 mod key;
 mod logging;
+mod monitoring;
 mod output;
 mod policy;
 mod principal;

@@ -1,8 +1,13 @@
 //! `policy put`, `policy get` and what works on the texts of policies.
 
+mod described_request;
+mod evidence;
+mod explain;
+mod explanation_text;
 mod get;
 mod lint;
 mod put;
+mod replay;
 
 use std::path::Path;
 
@@ -17,6 +22,8 @@ use crate::policy::{IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_PO
 pub(super) enum PolicyCommand {
     Put(put::Put),
     Get(get::Get),
+    Explain(Box<explain::Explain>),
+    Replay(replay::Replay),
     Lint(lint::Lint),
 }
 
@@ -25,6 +32,8 @@ impl PolicyCommand {
         match self {
             PolicyCommand::Put(command) => command.run(data_dir).await,
             PolicyCommand::Get(command) => command.run(data_dir).await,
+            PolicyCommand::Explain(command) => command.run(data_dir).await,
+            PolicyCommand::Replay(command) => command.run(data_dir).await,
             PolicyCommand::Lint(command) => command.run(data_dir).await,
         }
     }

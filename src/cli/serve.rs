@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::data_dir::DataDir;
 use super::error::CliError;
 use super::logging::{self, LogFormat};
+use super::monitoring::Monitoring;
 use super::output::print_line;
 use crate::api::Api;
 use crate::attestation::{TrustAnchors, Verifier};
@@ -84,6 +85,11 @@ pub(super) struct Serve {
     #[arg(long, value_name = "N")]
     max_connections: Option<u32>,
 
+    /// Serve /metrics for Prometheus, /livez and /readyz here, such as http://127.0.0.1:9464; not off the loopback
+    /// without TLS. Default: nowhere.
+    #[arg(long, value_name = "URL")]
+    metrics: Option<ListenUrl>,
+
     /// How log lines look.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -108,7 +114,8 @@ impl Serve {
         let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
         let api = Api::new(broker, audit, Arc::new(UnixTime::now)).with_signature_window(window);
         let api = Arc::new(api);
-        let (urls, server_config) = server_config(&config, data_dir)?;
+        let tls = TlsFiles::of(&config, data_dir)?;
+        let (urls, server_config) = server_config(&config, &tls)?;
         let server = Server::bind(server_config).await.map_err(CliError::failed)?;
 
         let shutdown = shutdown_signal()?;
@@ -117,10 +124,16 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
+        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[&*api, server.metrics()]);
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
+        let shutdown = async {
+            shutdown.await;
+            monitoring.set_draining();
+        };
         server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
         api.store_usages().await.map_err(CliError::failed)?;
+        monitoring.stop().await;
         tracing::info!("drained and stopped");
         Ok(())
     }
@@ -139,6 +152,7 @@ impl Serve {
             allow_debug: self.allow_debug,
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,
+            metrics: self.metrics,
         }
     }
 }
@@ -184,45 +198,63 @@ fn warn_of_development_settings(config: &Config, configured: &[String]) {
     }
 }
 
+/// The files of the server's certificate and its key, where there are any.
+pub(super) struct TlsFiles(Option<(PathBuf, PathBuf)>);
+
+impl TlsFiles {
+    fn of(config: &Config, data_dir: &DataDir) -> Result<Self, CliError> {
+        let default = (data_dir.tls_certificate(), data_dir.tls_key());
+        match (&config.tls_certificate, &config.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Self(Some((certificate.clone(), key.clone())))),
+            (None, None) if default.0.exists() => Ok(Self(Some(default))),
+            (None, None) => Ok(Self(None)),
+            _ => Err(CliError::usage("tls_certificate and tls_key go together")),
+        }
+    }
+
+    /// The certificate's file, and when it ends.
+    pub(super) fn end(&self) -> Result<Option<(String, UnixTime)>, CliError> {
+        let Some((certificate, _)) = &self.0 else { return Ok(None) };
+        let not_after = self.load()?.not_after();
+        Ok(not_after.map(|not_after| (certificate.display().to_string(), not_after)))
+    }
+
+    fn load(&self) -> Result<ServerTls, CliError> {
+        let Some((certificate, key)) = &self.0 else {
+            return Err(CliError::usage("a listener under TLS needs a certificate")
+                .hint("pass --tls-certificate and --tls-key, or make them with `init --tls`"));
+        };
+        ServerTls::load(certificate, key).map_err(CliError::failed)
+    }
+}
+
 /// Where to listen, and the same as the server takes it.
-fn server_config(config: &Config, data_dir: &DataDir) -> Result<(Vec<ListenUrl>, ServerConfig), CliError> {
-    let default_certificate = (data_dir.tls_certificate(), data_dir.tls_key());
-    let certificate = match (&config.tls_certificate, &config.tls_key) {
-        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
-        (None, None) if default_certificate.0.exists() => Some(default_certificate),
-        (None, None) => None,
-        _ => return Err(CliError::usage("tls_certificate and tls_key go together")),
-    };
-    let urls = match (config.listen.as_slice(), &certificate) {
+fn server_config(config: &Config, tls: &TlsFiles) -> Result<(Vec<ListenUrl>, ServerConfig), CliError> {
+    let urls = match (config.listen.as_slice(), &tls.0) {
         ([], Some(_)) => vec![loopback_url(8443, true)],
         ([], None) => vec![loopback_url(8080, false)],
         (urls, _) => urls.to_vec(),
     };
-    let listeners = urls.iter().map(|url| {
-        Ok(ListenerConfig {
-            address: url.address(config.allow_plain_non_loopback),
-            tls: if url.tls { Some(load_tls(certificate.as_ref())?) } else { None },
-        })
-    });
+    let listeners = urls.iter().map(|url| listener_config(url, config.allow_plain_non_loopback, tls));
     let server_config =
         ServerConfig { listeners: listeners.collect::<Result<_, _>>()?, limits: config.limits() };
     Ok((urls, server_config))
 }
 
+pub(super) fn listener_config(
+    url: &ListenUrl,
+    allow_plain_non_loopback: bool,
+    tls: &TlsFiles,
+) -> Result<ListenerConfig, CliError> {
+    Ok(ListenerConfig {
+        address: url.address(allow_plain_non_loopback),
+        tls: if url.tls { Some(tls.load()?) } else { None },
+    })
+}
+
 fn loopback_url(port: u16, tls: bool) -> ListenUrl {
     let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     ListenUrl { socket: ListenSocket::Tcp(address), tls }
-}
-
-fn load_tls(certificate: Option<&(PathBuf, PathBuf)>) -> Result<ServerTls, CliError> {
-    let (certificate, key): (&Path, &Path) = match certificate {
-        Some((certificate, key)) => (certificate, key),
-        None => {
-            return Err(CliError::usage("a listener under TLS needs a certificate")
-                .hint("pass --tls-certificate and --tls-key, or make them with `init --tls`"));
-        }
-    };
-    ServerTls::load(certificate, key).map_err(CliError::failed)
 }
 
 /// Resolves at SIGTERM or SIGINT.

@@ -2,9 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 
 use super::target::Target;
+use crate::metrics::Register;
+use crate::monitor::Page;
 use crate::server::LocalAddress;
 
 /// Why a connection came to no orderly end.
@@ -56,177 +64,184 @@ impl Failure {
     }
 }
 
-/// One counter for each of [`Failure::ALL`], in its order.
-type ByReason = [AtomicU64; Failure::ALL.len()];
-
 /// The counters of every route.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
-    routes: Vec<Arc<RouteMetrics>>,
+    page: Page,
+    families: Families,
+}
+
+/// Each counter of all routes.
+#[derive(Clone, Debug, Default)]
+struct Families {
+    accepted: Family<RouteLabels, Counter>,
+    active: Family<RouteLabels, Gauge>,
+    refused: Family<RouteLabels, Counter>,
+    completed: Family<RouteLabels, Counter>,
+    failed: Family<ReasonLabels, Counter>,
+    rounds_failed: Family<ReasonLabels, Counter>,
+    retries: Family<RouteLabels, Counter>,
+    bytes: Family<DirectionLabels, Counter>,
 }
 
 /// The counters of one route.
 #[derive(Debug)]
 pub(super) struct RouteMetrics {
-    /// `listen="…",target="…"`, escaped.
-    labels: String,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    completed: AtomicU64,
+    accepted: Counter,
+    active: Gauge,
+    refused: Counter,
+    completed: Counter,
     failed: ByReason,
-    rounds_failed: [AtomicU64; Failure::BEFORE_CONNECTED.len()],
-    retries: AtomicU64,
-    bytes_to_target: AtomicU64,
-    bytes_to_enclave: AtomicU64,
+    rounds_failed: ByReason,
+    retries: Counter,
+    bytes_to_target: Counter,
+    bytes_to_enclave: Counter,
+}
+
+type ByReason = Vec<(Failure, Counter)>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    listen: String,
+    target: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    #[prometheus(flatten)]
+    route: RouteLabels,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DirectionLabels {
+    #[prometheus(flatten)]
+    route: RouteLabels,
+    direction: &'static str,
+}
+
+/// What every name begins with.
+const PREFIX: &str = "nitro_key_broker_forward";
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let families = Families::default();
+        let mut registry = Registry::with_prefix(PREFIX);
+        families.register(&mut registry);
+        Self { page: Page::new(registry), families }
+    }
 }
 
 impl Metrics {
     pub(super) fn add_route(&mut self, listen: &LocalAddress, target: &Target) -> Arc<RouteMetrics> {
-        let labels =
-            format!("listen=\"{}\",target=\"{}\"", escape(&listen.to_string()), escape(&target.to_string()));
-        let route = Arc::new(RouteMetrics::new(labels));
-        self.routes.push(Arc::clone(&route));
-        route
+        let labels = RouteLabels { listen: listen.to_string(), target: target.to_string() };
+        Arc::new(RouteMetrics::new(&self.families, &labels))
+    }
+
+    /// The counters over HTTP.
+    pub(super) fn page(&self) -> &Page {
+        &self.page
+    }
+}
+
+impl Register for Families {
+    fn register(&self, registry: &mut Registry) {
+        let Self { accepted, active, refused, completed, failed, rounds_failed, retries, bytes } = self;
+        registry.register("connections_accepted", "Connections taken from enclaves", accepted.clone());
+        registry.register(
+            "connections_active",
+            "Connections that are open or being connected",
+            active.clone(),
+        );
+        let help = "Connections closed because too many were open";
+        registry.register("connections_refused", help, refused.clone());
+        registry.register("connections_completed", "Connections that both sides ended", completed.clone());
+        registry.register("connections_failed", "Connections that came to no orderly end", failed.clone());
+        let help = "Rounds of connecting to a target that failed";
+        registry.register("connect_rounds_failed", help, rounds_failed.clone());
+        registry.register("connect_retries", "Further rounds for the same connection", retries.clone());
+        registry.register("bytes", "Bytes carried", bytes.clone());
     }
 }
 
 impl RouteMetrics {
-    fn new(labels: String) -> Self {
+    fn new(families: &Families, route: &RouteLabels) -> Self {
+        let by_reason = |family: &Family<ReasonLabels, Counter>, failures: &[Failure]| {
+            let counter = |failure: &Failure| {
+                let labels = ReasonLabels { route: route.clone(), reason: failure.reason() };
+                (*failure, family.get_or_create_owned(&labels))
+            };
+            failures.iter().map(counter).collect()
+        };
+        let bytes = |direction| {
+            families.bytes.get_or_create_owned(&DirectionLabels { route: route.clone(), direction })
+        };
         Self {
-            labels,
-            accepted: AtomicU64::default(),
-            refused: AtomicU64::default(),
-            completed: AtomicU64::default(),
-            failed: Default::default(),
-            rounds_failed: Default::default(),
-            retries: AtomicU64::default(),
-            bytes_to_target: AtomicU64::default(),
-            bytes_to_enclave: AtomicU64::default(),
+            accepted: families.accepted.get_or_create_owned(route),
+            active: families.active.get_or_create_owned(route),
+            refused: families.refused.get_or_create_owned(route),
+            completed: families.completed.get_or_create_owned(route),
+            failed: by_reason(&families.failed, &Failure::ALL),
+            rounds_failed: by_reason(&families.rounds_failed, &Failure::BEFORE_CONNECTED),
+            retries: families.retries.get_or_create_owned(route),
+            bytes_to_target: bytes("to_target"),
+            bytes_to_enclave: bytes("to_enclave"),
         }
     }
 
     pub(super) fn accepted(&self) {
-        count(&self.accepted);
+        self.accepted.inc();
+        self.active.inc();
     }
 
     /// Closed at once, because every place was taken.
     pub(super) fn refused(&self) {
-        count(&self.refused);
+        self.refused.inc();
     }
 
     pub(super) fn ended(&self, how: Result<(), Failure>) {
+        self.active.dec();
         match how {
-            Ok(()) => count(&self.completed),
-            Err(failure) => count_reason(&Failure::ALL, &self.failed, failure),
+            Ok(()) => drop(self.completed.inc()),
+            Err(failure) => count(&self.failed, failure),
         }
     }
 
     /// A round of connecting failed; there may be another.
     pub(super) fn round_failed(&self, failure: Failure) {
-        count_reason(&Failure::BEFORE_CONNECTED, &self.rounds_failed, failure);
+        count(&self.rounds_failed, failure);
     }
 
     pub(super) fn retried(&self) {
-        count(&self.retries);
+        self.retries.inc();
     }
 
     pub(super) fn bytes_to_target(&self) -> &AtomicU64 {
-        &self.bytes_to_target
+        self.bytes_to_target.inner()
     }
 
     pub(super) fn bytes_to_enclave(&self) -> &AtomicU64 {
-        &self.bytes_to_enclave
-    }
-
-    /// Accepted and not ended, as far as two counters read one after the other can tell.
-    fn active(&self) -> u64 {
-        let ended: u64 = self.failed.iter().map(value).sum::<u64>() + value(&self.completed);
-        value(&self.accepted).saturating_sub(ended)
+        self.bytes_to_enclave.inner()
     }
 }
 
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn count_reason(reasons: &[Failure], counters: &[AtomicU64], failure: Failure) {
-    for (_, counter) in reasons.iter().zip(counters).filter(|(reason, _)| **reason == failure) {
-        count(counter);
+fn count(counters: &ByReason, failure: Failure) {
+    if let Some((_, counter)) = counters.iter().find(|(reason, _)| *reason == failure) {
+        counter.inc();
     }
-}
-
-fn value(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 /// The text format of Prometheus, version 0.0.4.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = || self.routes.iter().map(AsRef::as_ref);
-        let mut page = Page { out: f, family: "" };
-        page.family("connections_accepted_total", "counter", "Connections taken from enclaves.")?;
-        routes().try_for_each(|route| page.sample(route, "", value(&route.accepted)))?;
-        page.family("connections_active", "gauge", "Connections that are open or being connected.")?;
-        routes().try_for_each(|route| page.sample(route, "", route.active()))?;
-        page.family(
-            "connections_refused_total",
-            "counter",
-            "Connections closed because too many were open.",
-        )?;
-        routes().try_for_each(|route| page.sample(route, "", value(&route.refused)))?;
-        page.family("connections_completed_total", "counter", "Connections that both sides ended.")?;
-        routes().try_for_each(|route| page.sample(route, "", value(&route.completed)))?;
-        page.family("connections_failed_total", "counter", "Connections that came to no orderly end.")?;
-        routes().try_for_each(|route| page.reasons(route, &Failure::ALL, &route.failed))?;
-        page.family(
-            "connect_rounds_failed_total",
-            "counter",
-            "Rounds of connecting to a target that failed.",
-        )?;
-        routes()
-            .try_for_each(|route| page.reasons(route, &Failure::BEFORE_CONNECTED, &route.rounds_failed))?;
-        page.family("connect_retries_total", "counter", "Further rounds for the same connection.")?;
-        routes().try_for_each(|route| page.sample(route, "", value(&route.retries)))?;
-        page.family("bytes_total", "counter", "Bytes carried.")?;
-        routes().try_for_each(|route| {
-            page.sample(route, ",direction=\"to_target\"", value(&route.bytes_to_target))?;
-            page.sample(route, ",direction=\"to_enclave\"", value(&route.bytes_to_enclave))
-        })
+        f.write_str(&self.page.to_text()?)
     }
-}
-
-/// What every name begins with.
-const PREFIX: &str = "nitro_key_broker_forward_";
-
-struct Page<'p, 'f> {
-    out: &'p mut fmt::Formatter<'f>,
-    family: &'static str,
-}
-
-impl Page<'_, '_> {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) -> fmt::Result {
-        self.family = name;
-        writeln!(self.out, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}")
-    }
-
-    fn sample(&mut self, route: &RouteMetrics, more_labels: &str, value: u64) -> fmt::Result {
-        writeln!(self.out, "{PREFIX}{}{{{}{more_labels}}} {value}", self.family, route.labels)
-    }
-
-    fn reasons(&mut self, route: &RouteMetrics, failures: &[Failure], counters: &[AtomicU64]) -> fmt::Result {
-        failures.iter().zip(counters).try_for_each(|(failure, counter)| {
-            self.sample(route, &format!(",reason=\"{}\"", failure.reason()), value(counter))
-        })
-    }
-}
-
-/// A label's value between its quotes.
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     #[test]
@@ -247,13 +262,13 @@ mod tests {
 
         let text = metrics.to_string();
         let sample = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(&format!("{PREFIX}{name}")));
+            let line = text.lines().find(|line| line.starts_with(&format!("{PREFIX}_{name}")));
             line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).to_owned()
         };
         let labels = r#"listen="unix:/run/a\"b\\c",target="localhost:8443""#;
         assert_eq!(
             sample("connections_accepted_total"),
-            format!("{PREFIX}connections_accepted_total{{{labels}}} 4")
+            format!("{PREFIX}_connections_accepted_total{{{labels}}} 4")
         );
         assert!(sample("connections_active").ends_with("} 2"));
         assert!(sample("connections_refused_total").ends_with("} 1"));

@@ -177,6 +177,9 @@ impl Key {
 }
 
 impl KeyState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::PendingDeletion, Self::PendingImport];
+
     /// The name that KMS gives it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -189,8 +192,6 @@ impl KeyState {
 
     /// The state of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [KeyState::Enabled, KeyState::Disabled, KeyState::PendingDeletion, KeyState::PendingImport]
-            .into_iter()
-            .find(|state| state.name() == name)
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }

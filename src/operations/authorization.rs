@@ -6,9 +6,10 @@ use super::Invocation;
 use super::broker::Broker;
 use super::error::OperationError;
 use crate::attestation::AttestedRecipient;
-use crate::audit::AuditEvent;
+use crate::audit::{AskedOf, AuditEvent};
 use crate::encryption_context::EncryptionContext;
 use crate::keys::KeyIdentifier;
+use crate::metrics::Stage;
 use crate::policy::{
     self, Algorithms, AllowedBy, AttachedPolicy, AttachedStatement, Caller, Denial, Grant, GrantTerms,
     KeyPolicy, Particulars, Permit, Policies, Question, RetiredAs,
@@ -81,18 +82,35 @@ impl Broker {
         invocation: &Invocation,
         event: &mut AuditEvent,
     ) -> Result<Permit, OperationError> {
+        self.in_async_stage(Stage::Decide, self.decide(access, invocation, event)).await
+    }
+
+    async fn decide(
+        &self,
+        access: &Access<'_>,
+        invocation: &Invocation,
+        event: &mut AuditEvent,
+    ) -> Result<Permit, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
         let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
-        let mut decision = self.ask(&policies, access, invocation);
+        let question = self.question_of(access, invocation);
+        let mut grants = Arc::<[Arc<Grant>]>::default();
+        let mut decision = policy::decide(&policies, &question);
         if let (Err(denial), Some(caller)) = (&decision, invocation.caller.arn())
             && denial.leaves_room_for_a_grant()
         {
-            let grants = self.store().grants_to(access.entry.key.id, caller).await?;
+            grants = self.store().grants_to(access.entry.key.id, caller).await?;
             if !grants.is_empty() {
-                decision = self.ask(&Policies { grants: &grants, ..policies }, access, invocation);
+                decision = policy::decide(&Policies { grants: &grants, ..policies }, &question);
             }
         }
-        let permit = decision.inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
+        let grant = decision.as_ref().ok().and_then(|permit| match permit.allowed_by() {
+            AllowedBy::Grant(id) => grants.iter().find(|grant| grant.id == *id),
+            AllowedBy::Statement(_) | AllowedBy::Both { .. } => None,
+        });
+        let allowed_by = grant.map(Arc::as_ref);
+        event.add_asked(&question, AskedOf::Key { allowed_by }, decision.is_ok());
+        let permit = decision.inspect_err(|denial| self.note_denial(denial, event))?;
         explain_permit(&permit, access.action == "kms:ReEncryptFrom", event);
         Ok(permit)
     }
@@ -107,9 +125,10 @@ impl Broker {
     ) -> Result<RetiredAs, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
         let policies = Policies { key: &access.entry.key.policy, identity: &identity, grants: &[] };
-        let retired_as = policy::decide_retirement(&policies, &self.question_of(access, invocation), grant)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
-        Ok(retired_as)
+        let question = self.question_of(access, invocation);
+        let decision = policy::decide_retirement(&policies, &question, grant);
+        event.add_asked(&question, AskedOf::Retirement(grant), decision.is_ok());
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
     }
 
     /// Whether `policy` in place of the key's own would allow it.
@@ -120,7 +139,8 @@ impl Broker {
         invocation: &Invocation,
     ) -> Result<bool, OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
-        Ok(self.ask(&Policies { key: policy, identity: &identity, grants: &[] }, access, invocation).is_ok())
+        let policies = Policies { key: policy, identity: &identity, grants: &[] };
+        Ok(policy::decide(&policies, &self.question_of(access, invocation)).is_ok())
     }
 
     /// The policies attached to the caller.
@@ -132,15 +152,6 @@ impl Broker {
             Some(holder) => Ok(self.store().identity_policies(holder).await?),
             None => Ok(Arc::default()),
         }
-    }
-
-    fn ask(
-        &self,
-        policies: &Policies<'_>,
-        access: &Access<'_>,
-        invocation: &Invocation,
-    ) -> Result<Permit, Box<Denial>> {
-        policy::decide(policies, &self.question_of(access, invocation))
     }
 
     fn question_of<'q>(&'q self, access: &Access<'q>, invocation: &'q Invocation) -> Question<'q> {
@@ -202,8 +213,9 @@ impl Broker {
             particulars,
             ..self.question(action, resource, invocation)
         };
-        Ok(policy::decide_by_identity(&identity, &question)
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?)
+        let decision = policy::decide_by_identity(&identity, &question);
+        event.add_asked(&question, AskedOf::Identity, decision.is_ok());
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
     }
 
     /// Asks the caller's policies whether they deny what something else has allowed.
@@ -215,9 +227,16 @@ impl Broker {
         event: &mut AuditEvent,
     ) -> Result<(), OperationError> {
         let identity = self.identity_policies(&invocation.caller).await?;
-        policy::decide_unless_denied(&identity, &self.question(action, resource, invocation))
-            .inspect_err(|denial| event.explain("reasons", denial.reasons()))?;
-        Ok(())
+        let question = self.question(action, resource, invocation);
+        let decision = policy::decide_unless_denied(&identity, &question);
+        event.add_asked(&question, AskedOf::NoDeny, decision.is_ok());
+        Ok(decision.inspect_err(|denial| self.note_denial(denial, event))?)
+    }
+
+    /// Says in the record why not, and counts it.
+    fn note_denial(&self, denial: &Denial, event: &mut AuditEvent) {
+        event.explain("reasons", denial.reasons());
+        self.metrics().denied(denial.refusal().name(), denial.refusal().side());
     }
 }
 

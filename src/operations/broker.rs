@@ -3,17 +3,19 @@ use std::sync::Arc;
 use super::Invocation;
 use super::error::OperationError;
 use super::last_usages::LastUsages;
-use crate::attestation::Verifier;
+use crate::attestation::{self, Verifier};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{
     self, CiphertextBlob, DataKey, FromUnwrapped, Key, KeyId, KeyIdentifier, KeyMaterial, KeyStateError,
     LastUsage, Realm, SealError, WrappedKeyMaterial,
 };
-use crate::policy::Permit;
+use crate::metrics::{Caches, RequestMetrics, Stage};
+use crate::policy::{Permit, Refusal};
 use crate::root_key::{RootKey, RootKeyError};
 use crate::store::{KeyEntry, Store, StoreError};
 use crate::time::UnixTime;
+use crate::trace;
 
 /// What is wrapped and kept beside the store, so that a root key that does not belong to it is noticed at once.
 const ROOT_KEY_CHECK_CONTEXT: &[u8] = b"nitro-key-broker root key check v1\0";
@@ -25,6 +27,7 @@ pub struct Broker {
     root_key: Arc<dyn RootKey>,
     verifier: Verifier,
     last_usages: LastUsages,
+    metrics: RequestMetrics,
 }
 
 /// Why there is no broker to work with.
@@ -56,15 +59,26 @@ impl Broker {
         root_key: Arc<dyn RootKey>,
         verifier: Verifier,
     ) -> Result<Self, BrokerError> {
-        let check = store.root_key_check().await?;
-        root_key.unwrap_key(ROOT_KEY_CHECK_CONTEXT, &check).await.map_err(BrokerError::WrongRootKey)?;
+        check_root_key(&*store, &*root_key).await?;
         Ok(Self {
             realm: store.realm().await?,
             store,
             root_key,
             verifier,
             last_usages: LastUsages::default(),
+            metrics: RequestMetrics::new(
+                attestation::Step::ALL.map(attestation::Step::name),
+                Refusal::ALL.map(|refusal| (refusal.name(), refusal.side())),
+            ),
         })
+    }
+
+    /// Whether the store answers, and then whether the root key still opens what it opened at the start.
+    ///
+    /// # Errors
+    /// The first of the two that fails.
+    pub async fn check(&self) -> Result<(), BrokerError> {
+        check_root_key(&*self.store, &*self.root_key).await
     }
 
     /// Where the keys live.
@@ -85,6 +99,34 @@ impl Broker {
     /// What verifies attestation documents.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// What is counted of requests.
+    pub fn metrics(&self) -> &RequestMetrics {
+        &self.metrics
+    }
+
+    /// Everything that is remembered.
+    pub fn caches(&self) -> Caches {
+        Caches([self.verifier.caches().0, self.store.caches().0].concat())
+    }
+
+    /// Carries out a stage of a request.
+    pub(super) fn in_stage<T, E: Into<OperationError>>(
+        &self,
+        stage: Stage,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, OperationError> {
+        trace::in_stage(&self.metrics.stages, stage, || work().map_err(Into::into))
+    }
+
+    /// As [`Broker::in_stage`], of work that waits.
+    pub(super) async fn in_async_stage<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, OperationError>>,
+    ) -> Result<T, OperationError> {
+        trace::in_async_stage(&self.metrics.stages, stage, work).await
     }
 
     /// Notes that an operation with this key succeeded.
@@ -143,8 +185,11 @@ impl Broker {
         identifier: &KeyIdentifier,
         event: &mut AuditEvent,
     ) -> Result<Arc<KeyEntry>, OperationError> {
-        let entry = self.store.find_key(identifier).await?;
-        let entry = entry.ok_or_else(|| not_found(identifier, &self.realm))?;
+        let found = async {
+            let entry = self.store.find_key(identifier).await?;
+            entry.ok_or_else(|| not_found(identifier, &self.realm))
+        };
+        let entry = self.in_async_stage(Stage::FindKey, found).await?;
         event.add_key(&entry.key.arn);
         Ok(entry)
     }
@@ -208,7 +253,7 @@ impl Broker {
         }
         let wrapped = key.material(blob.material_id()).ok_or(OperationError::CiphertextOfUnknownKey)?;
         let material: KeyMaterial = self.unwrap_material(permit, key, wrapped).await?;
-        Ok(keys::open(permit, key, &material, context, blob)?)
+        self.in_stage(Stage::UseKey, || keys::open(permit, key, &material, context, blob))
     }
 
     /// A version of a key's material in the clear, for whoever holds a permit.
@@ -223,9 +268,18 @@ impl Broker {
         }
         let bytes = wrapped.wrapped().ok_or_else(|| KeyStateError::PendingImport(key.arn.clone()))?;
         let context = wrapped.id().wrapping_context(key.id);
-        let bytes = self.root_key.unwrap_key(&context, bytes).await?;
-        Ok(M::from_unwrapped(key, *wrapped.id(), &bytes)?)
+        let unwrapped = async {
+            let bytes = self.root_key.unwrap_key(&context, bytes).await?;
+            Ok(M::from_unwrapped(key, *wrapped.id(), &bytes)?)
+        };
+        self.in_async_stage(Stage::UnwrapKey, unwrapped).await
     }
+}
+
+async fn check_root_key(store: &dyn Store, root_key: &dyn RootKey) -> Result<(), BrokerError> {
+    let check = store.root_key_check().await?;
+    root_key.unwrap_key(ROOT_KEY_CHECK_CONTEXT, &check).await.map_err(BrokerError::WrongRootKey)?;
+    Ok(())
 }
 
 fn not_found(identifier: &KeyIdentifier, realm: &Realm) -> OperationError {

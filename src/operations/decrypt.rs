@@ -13,6 +13,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys;
+use crate::metrics::Stage;
 
 /// What a ciphertext holds, encrypted to an attested enclave (KMS API reference, *Decrypt*).
 pub struct Decrypt {
@@ -85,7 +86,7 @@ impl Operation for Decrypt {
         if self.dry_run {
             return Err(OperationError::DryRun);
         }
-        let envelope = keys::seal_for_recipient(&permit, &data_key)?;
+        let envelope = broker.in_stage(Stage::Envelope, || keys::seal_for_recipient(&permit, &data_key))?;
         Ok(DecryptResponse {
             key_id: entry.key.arn.to_string(),
             encryption_algorithm: terms.algorithm.name(),

@@ -11,6 +11,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, AgreementKey, KeyAgreementAlgorithm, PeerKey};
+use crate::metrics::Stage;
 use crate::policy::Algorithms;
 
 /// Bytes of `PublicKey` (KMS API reference, *DeriveSharedSecret*).
@@ -93,8 +94,9 @@ impl Operation for DeriveSharedSecret {
             return Err(OperationError::DryRun);
         }
         let material: AgreementKey = broker.current_material(&permit, &entry.key).await?;
-        let secret = keys::derive_shared_secret(&permit, &entry.key, &material, peer)?;
-        let envelope = keys::seal_for_recipient(&permit, &secret)?;
+        let secret = broker
+            .in_stage(Stage::UseKey, || keys::derive_shared_secret(&permit, &entry.key, &material, peer))?;
+        let envelope = broker.in_stage(Stage::Envelope, || keys::seal_for_recipient(&permit, &secret))?;
         Ok(DeriveSharedSecretResponse {
             key_id: entry.key.arn.to_string(),
             ciphertext_for_recipient: envelope.as_bytes().to_vec(),

@@ -6,6 +6,7 @@ use crate::encryption_context::EncryptionContext;
 use crate::keys::{
     self, CiphertextBlob, DataKey, DecryptionKey, EncryptionAlgorithm, EncryptionScheme, Key, KeyMaterialId,
 };
+use crate::metrics::Stage;
 use crate::policy::Permit;
 
 /// What a request says about how its key encrypts: the algorithm, and the encryption context, which only symmetric
@@ -87,11 +88,13 @@ impl EncryptionTerms {
         match scheme {
             EncryptionScheme::Symmetric => {
                 let material = broker.current_material(permit, key).await?;
-                Ok(Ciphertext::Blob(keys::seal(permit, key, &material, &self.context, plaintext)?))
+                let seal = || keys::seal(permit, key, &material, &self.context, plaintext);
+                Ok(Ciphertext::Blob(broker.in_stage(Stage::UseKey, seal)?))
             }
             EncryptionScheme::Rsa { digest, .. } => {
                 self.require_room(scheme, key, plaintext)?;
-                Ok(Ciphertext::Rsa { digest, bytes: keys::encrypt(permit, key, digest, plaintext)? })
+                let encrypt = || keys::encrypt(permit, key, digest, plaintext);
+                Ok(Ciphertext::Rsa { digest, bytes: broker.in_stage(Stage::UseKey, encrypt)? })
             }
         }
     }
@@ -108,7 +111,7 @@ impl EncryptionTerms {
             Ciphertext::Blob(blob) => broker.open(permit, key, &self.context, blob).await,
             Ciphertext::Rsa { digest, bytes } => {
                 let material: DecryptionKey = broker.current_material(permit, key).await?;
-                Ok(keys::decrypt(permit, key, &material, *digest, bytes)?)
+                broker.in_stage(Stage::UseKey, || keys::decrypt(permit, key, &material, *digest, bytes))
             }
         }
     }

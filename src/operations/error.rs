@@ -3,6 +3,7 @@ use crate::keys::{BlobError, KeyArn, KeyIdentifierError, KeyStateError, OriginEr
 use crate::policy::Denial;
 use crate::root_key::RootKeyError;
 use crate::store::StoreError;
+use crate::trace::ErrorType;
 
 /// Why an operation was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +197,23 @@ pub enum OperationError {
     /// A primitive failed.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+/// The stable name of the check or the kind of refusal where there is one, else which part of the broker failed.
+impl ErrorType for OperationError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Attestation(error) => error.code(),
+            Self::Denied(denial) => denial.refusal().name(),
+            Self::NotFound(_) => "not_found",
+            Self::KeyState(_) => "key_state",
+            Self::Store(_) => "store",
+            Self::RootKey(_) => "root_key",
+            Self::Audit(_) | Self::Record(_) => "audit",
+            Self::Seal(_) => "crypto",
+            _ => "refused",
+        }
+    }
 }
 
 impl From<StoreError> for OperationError {

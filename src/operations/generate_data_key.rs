@@ -12,6 +12,7 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::encryption_context::EncryptionContext;
 use crate::keys::{self, DataKey, EncryptionAlgorithm, KeyIdentifier, MAX_DATA_KEY_LEN};
+use crate::metrics::Stage;
 use crate::store::KeyEntry;
 
 /// A new data key, sealed under a key of the broker and encrypted to an attested enclave
@@ -67,8 +68,10 @@ impl Operation for GenerateDataKey {
         self.request.end_dry_run()?;
         let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;
-        let blob = keys::seal(&permit, &entry.key, &material, &self.request.encryption_context, &data_key)?;
-        let envelope = keys::seal_for_recipient(&permit, &data_key)?;
+        let context = &self.request.encryption_context;
+        let seal = || keys::seal(&permit, &entry.key, &material, context, &data_key);
+        let blob = broker.in_stage(Stage::UseKey, seal)?;
+        let envelope = broker.in_stage(Stage::Envelope, || keys::seal_for_recipient(&permit, &data_key))?;
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: blob.as_bytes().to_vec(),
             ciphertext_for_recipient: envelope.as_bytes().to_vec(),

@@ -15,6 +15,7 @@ use crate::encryption_context::EncryptionContext;
 use crate::keys::{
     self, CiphertextBlob, DATA_KEY_PAIR_SPECS, DataKeyPair, EncryptionAlgorithm, KeyMaterialId,
 };
+use crate::metrics::Stage;
 use crate::policy::Permit;
 
 /// A new key pair, its private key sealed under a key of the broker and encrypted to an attested enclave
@@ -63,7 +64,8 @@ impl Operation for GenerateDataKeyPair {
         }
         let made =
             self.request.make("kms:GenerateDataKeyPair", Self::NAME, broker, invocation, event).await?;
-        let envelope = keys::seal_for_recipient(&made.permit, &made.pair.private_key)?;
+        let seal = || keys::seal_for_recipient(&made.permit, &made.pair.private_key);
+        let envelope = broker.in_stage(Stage::Envelope, seal)?;
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: made.blob.as_bytes().to_vec(),
             ciphertext_for_recipient: envelope.as_bytes().to_vec(),
@@ -159,7 +161,8 @@ impl DataKeyPairRequest {
         let pair = tokio::task::spawn_blocking(move || DataKeyPair::generate(kind))
             .await
             .map_err(|_| crate::crypto::CryptoError)??;
-        let blob = keys::seal(&permit, &entry.key, &material, &self.encryption_context, &pair.private_key)?;
+        let seal = || keys::seal(&permit, &entry.key, &material, &self.encryption_context, &pair.private_key);
+        let blob = broker.in_stage(Stage::UseKey, seal)?;
         Ok(MadeKeyPair {
             permit,
             pair,

@@ -10,6 +10,7 @@ use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, DataKey};
+use crate::metrics::Stage;
 
 /// A new data key, sealed under a key of the broker and given to nobody yet
 /// (KMS API reference, *GenerateDataKeyWithoutPlaintext*). Beyond KMS, `Recipient` may show the policy an enclave.
@@ -60,7 +61,8 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         self.request.end_dry_run()?;
         let material = broker.current_material(&permit, &entry.key).await?;
         let data_key = DataKey::generate(self.request.length)?;
-        let blob = keys::seal(&permit, &entry.key, &material, context, &data_key)?;
+        let seal = || keys::seal(&permit, &entry.key, &material, context, &data_key);
+        let blob = broker.in_stage(Stage::UseKey, seal)?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: blob.as_bytes().to_vec(),
             key_id: entry.key.arn.to_string(),

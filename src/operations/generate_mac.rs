@@ -14,6 +14,7 @@ use super::recipient::{Recipient, attest_if_sent};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, MacAlgorithm, MacKey};
+use crate::metrics::Stage;
 use crate::policy::{Algorithms, Permit};
 use crate::store::KeyEntry;
 
@@ -58,7 +59,9 @@ impl Operation for GenerateMac {
             self.request.authorized("kms:GenerateMac", Self::NAME, broker, invocation, event).await?;
         let material: MacKey = broker.current_material(&permit, &entry.key).await?;
         Ok(GenerateMacResponse {
-            mac: keys::mac(&permit, &entry.key, &material, &self.request.message)?,
+            mac: broker.in_stage(Stage::UseKey, || {
+                keys::mac(&permit, &entry.key, &material, &self.request.message)
+            })?,
             mac_algorithm: self.request.algorithm.name(),
             key_id: entry.key.arn.to_string(),
         })

@@ -9,6 +9,7 @@ use super::recipient::Recipient;
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, MAX_DATA_KEY_LEN};
+use crate::metrics::Stage;
 
 /// Random bytes, encrypted to an attested enclave (KMS API reference, *GenerateRandom*). It uses no key, so no key policy
 /// is asked: genuine evidence is all that it takes, unless an identity policy denies it.
@@ -62,7 +63,8 @@ impl Operation for GenerateRandom {
             .as_ref()
             .ok_or(OperationError::RecipientRequired { operation: Self::NAME, alternative: "" })?;
         let attested = recipient.attest(broker, invocation, event)?;
-        let envelope = keys::random_for_recipient(&attested, self.length)?;
+        let envelope =
+            broker.in_stage(Stage::Envelope, || keys::random_for_recipient(&attested, self.length))?;
         Ok(GenerateRandomResponse { ciphertext_for_recipient: envelope.as_bytes().to_vec() })
     }
 }

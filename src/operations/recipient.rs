@@ -4,6 +4,7 @@ use super::error::OperationError;
 use super::members::{MemberError, Members};
 use crate::attestation::{AttestedRecipient, VerifiedEvidence};
 use crate::audit::AuditEvent;
+use crate::metrics::Stage;
 use crate::text::shorten;
 
 /// The request member `Recipient`, as it came (KMS API reference, *RecipientInfo*).
@@ -38,15 +39,18 @@ impl Recipient {
         if let Some(text) = file_name(document) {
             return Err(OperationError::FileNameForDocument { text });
         }
-        let attested = broker
-            .verifier()
-            .verify(document, invocation.now)
-            .inspect(|evidence| event.set_recipient(evidence))
-            .and_then(VerifiedEvidence::into_recipient);
-        attested.map_err(|error| {
-            event.explain("failedStep", error.step().name());
-            event.explain("failedCheck", error.code());
-            OperationError::Attestation(error)
+        broker.in_stage(Stage::VerifyDocument, || {
+            let attested = broker
+                .verifier()
+                .verify(document, invocation.now)
+                .inspect(|evidence| event.set_recipient(evidence))
+                .and_then(VerifiedEvidence::into_recipient);
+            broker.metrics().attested(attested.as_ref().map(|_| ()).map_err(|error| error.step().name()));
+            attested.map_err(|error| {
+                event.explain("failedStep", error.step().name());
+                event.explain("failedCheck", error.code());
+                OperationError::Attestation(error)
+            })
         })
     }
 }

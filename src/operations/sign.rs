@@ -15,6 +15,7 @@ use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::crypto::{KeyPairKind, SignatureScheme, SignedMessage};
 use crate::keys::{self, Key, KeySpec, SigningAlgorithm, SigningKey};
+use crate::metrics::Stage;
 use crate::policy::{Algorithms, Permit};
 use crate::store::KeyEntry;
 
@@ -60,7 +61,9 @@ impl Operation for Sign {
         let material: SigningKey = broker.current_material(&permit, &entry.key).await?;
         Ok(SignResponse {
             key_id: entry.key.arn.to_string(),
-            signature: keys::sign(&permit, &entry.key, &material, scheme, self.request.message())?,
+            signature: broker.in_stage(Stage::UseKey, || {
+                keys::sign(&permit, &entry.key, &material, scheme, self.request.message())
+            })?,
             signing_algorithm: self.request.algorithm.name(),
         })
     }

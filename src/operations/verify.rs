@@ -8,6 +8,7 @@ use super::sign::{Authorized, SigningRequest};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys;
+use crate::metrics::Stage;
 
 /// Bytes of `Signature` (KMS API reference, *Verify*).
 const SIGNATURE_LEN: std::ops::RangeInclusive<usize> = 1..=6144;
@@ -53,7 +54,8 @@ impl Operation for Verify {
         let Authorized { entry, permit, scheme } =
             self.request.authorized("kms:Verify", Self::NAME, broker, invocation, event).await?;
         let message = self.request.message();
-        if !keys::verify(&permit, &entry.key, scheme, message, &self.signature)? {
+        let verify = || keys::verify(&permit, &entry.key, scheme, message, &self.signature);
+        if !broker.in_stage(Stage::UseKey, verify)? {
             return Err(OperationError::InvalidSignature);
         }
         Ok(VerifyResponse {

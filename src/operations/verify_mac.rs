@@ -8,6 +8,7 @@ use super::members::{MemberError, Members};
 use super::{Invocation, Operation};
 use crate::audit::AuditEvent;
 use crate::keys::{self, MacKey};
+use crate::metrics::Stage;
 
 /// Bytes of `Mac` (KMS API reference, *VerifyMac*).
 const MAC_LEN: std::ops::RangeInclusive<usize> = 1..=6144;
@@ -50,7 +51,8 @@ impl Operation for VerifyMac {
         let (entry, permit) =
             self.request.authorized("kms:VerifyMac", Self::NAME, broker, invocation, event).await?;
         let material: MacKey = broker.current_material(&permit, &entry.key).await?;
-        if !keys::verify_mac(&permit, &entry.key, &material, &self.request.message, &self.mac)? {
+        let verify = || keys::verify_mac(&permit, &entry.key, &material, &self.request.message, &self.mac);
+        if !broker.in_stage(Stage::UseKey, verify)? {
             return Err(OperationError::InvalidMac);
         }
         Ok(VerifyMacResponse {

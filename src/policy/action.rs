@@ -12,64 +12,64 @@ use crate::text::shorten;
 /// Every KMS action: the operations of the service model `kms/2014-11-01`, where `ReEncrypt` asks for two permissions
 /// instead of one of its own name, and the permission-only `SynchronizeMultiRegionKey`.
 const ACTIONS: [&str; 58] = [
-    "CancelKeyDeletion",
-    "ConnectCustomKeyStore",
-    "CreateAlias",
-    "CreateCustomKeyStore",
-    "CreateGrant",
-    "CreateKey",
-    "Decapsulate",
-    "Decrypt",
-    "DeleteAlias",
-    "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
-    "DeriveSharedSecret",
-    "DescribeCustomKeyStores",
-    "DescribeKey",
-    "DisableKey",
-    "DisableKeyRotation",
-    "DisconnectCustomKeyStore",
-    "EnableKey",
-    "EnableKeyRotation",
-    "Encapsulate",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateDataKeyWithoutPlaintext",
-    "GenerateMac",
-    "GenerateRandom",
-    "GetKeyLastUsage",
-    "GetKeyPolicy",
-    "GetKeyRotationStatus",
-    "GetParametersForImport",
-    "GetPublicKey",
-    "ImportKeyMaterial",
-    "ListAliases",
-    "ListGrants",
-    "ListKeyPolicies",
-    "ListKeyRotations",
-    "ListKeys",
-    "ListResourceTags",
-    "ListRetirableGrants",
-    "PutKeyPolicy",
-    "ReEncryptFrom",
-    "ReEncryptTo",
-    "ReplicateKey",
-    "RetireGrant",
-    "RevokeGrant",
-    "RotateKeyOnDemand",
-    "ScheduleKeyDeletion",
-    "Sign",
-    "SynchronizeMultiRegionKey",
-    "TagResource",
-    "UntagResource",
-    "UpdateAlias",
-    "UpdateCustomKeyStore",
-    "UpdateKeyDescription",
-    "UpdatePrimaryRegion",
-    "Verify",
-    "VerifyMac",
+    "kms:CancelKeyDeletion",
+    "kms:ConnectCustomKeyStore",
+    "kms:CreateAlias",
+    "kms:CreateCustomKeyStore",
+    "kms:CreateGrant",
+    "kms:CreateKey",
+    "kms:Decapsulate",
+    "kms:Decrypt",
+    "kms:DeleteAlias",
+    "kms:DeleteCustomKeyStore",
+    "kms:DeleteImportedKeyMaterial",
+    "kms:DeriveSharedSecret",
+    "kms:DescribeCustomKeyStores",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:DisconnectCustomKeyStore",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:Encapsulate",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GenerateMac",
+    "kms:GenerateRandom",
+    "kms:GetKeyLastUsage",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:GetParametersForImport",
+    "kms:GetPublicKey",
+    "kms:ImportKeyMaterial",
+    "kms:ListAliases",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListKeys",
+    "kms:ListResourceTags",
+    "kms:ListRetirableGrants",
+    "kms:PutKeyPolicy",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:ReplicateKey",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:Sign",
+    "kms:SynchronizeMultiRegionKey",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateCustomKeyStore",
+    "kms:UpdateKeyDescription",
+    "kms:UpdatePrimaryRegion",
+    "kms:Verify",
+    "kms:VerifyMac",
 ];
 
 const _: () = assert!(ACTIONS.len() <= 64, "a set of actions is a u64");
@@ -83,9 +83,22 @@ pub(super) struct Action(u64);
 impl Action {
     /// Finds `kms:Decrypt` and the like, in any case; `None` for what is no KMS action.
     pub(super) fn find(name: &str) -> Option<Self> {
-        let name = strip_service(name)?;
         (0..).zip(ACTIONS).find(|(_, action)| action.eq_ignore_ascii_case(name)).map(|(at, _)| Self(1 << at))
     }
+}
+
+/// Every action that a policy of KMS can be about, such as `kms:Decrypt`, in order of their names.
+pub fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.into_iter()
+}
+
+/// The action that `kms:Decrypt` and the like name, in any case; `None` for what is no KMS action.
+pub fn find_action(name: &str) -> Option<&'static str> {
+    actions().find(|action| action.eq_ignore_ascii_case(name))
+}
+
+fn names_without_prefix() -> impl Iterator<Item = &'static str> {
+    actions().map(|action| action.strip_prefix(SERVICE_PREFIX).unwrap_or(action))
 }
 
 /// A set of KMS actions.
@@ -103,7 +116,8 @@ impl ActionSet {
 
     /// The actions of these names, each without `kms:`.
     pub(super) fn named(names: &[&str]) -> Self {
-        (0..).zip(ACTIONS).filter(|(_, action)| names.contains(action)).map(|(at, _)| Self(1 << at)).collect()
+        let all = (0..).zip(names_without_prefix());
+        all.filter(|(_, action)| names.contains(action)).map(|(at, _)| Self(1 << at)).collect()
     }
 
     pub(super) const fn or(self, other: Self) -> Self {
@@ -128,7 +142,10 @@ impl ActionSet {
 
     /// The names, without `kms:`, in the order of the alphabet.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
-        (0..).zip(ACTIONS).filter(move |(at, _)| self.0 & (1 << at) != 0).map(|(_, action)| action)
+        (0..)
+            .zip(names_without_prefix())
+            .filter(move |(at, _)| self.0 & (1 << at) != 0)
+            .map(|(_, action)| action)
     }
 }
 
@@ -207,8 +224,10 @@ fn matching(text: &str) -> u64 {
     if text == "*" {
         return every_action();
     }
-    let Some(name) = strip_service(text) else { return 0 };
-    let pattern = Pattern::new(&name.to_ascii_lowercase());
+    if strip_service(text).is_none() {
+        return 0;
+    }
+    let pattern = Pattern::new(&text.to_ascii_lowercase());
     (0..)
         .zip(ACTIONS)
         .filter(|(_, action)| pattern.matches(&action.to_ascii_lowercase()))
@@ -238,7 +257,7 @@ fn names_another_service(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ACTIONS, Action, every_action, matching, names_another_service};
+    use super::{ACTIONS, Action, every_action, find_action, matching, names_another_service};
 
     #[test]
     fn actions_of_other_services_are_told_from_misspelt_ones() {
@@ -268,9 +287,10 @@ mod tests {
     #[test]
     fn finds_every_action_in_any_case() {
         for name in ACTIONS {
-            let found = Action::find(&format!("kms:{name}")).unwrap();
-            assert_eq!(found.0, matching(&format!("kms:{name}")));
-            assert_eq!(Action::find(&format!("KMS:{}", name.to_uppercase())), Some(found));
+            let found = Action::find(name).unwrap();
+            assert_eq!(found.0, matching(name));
+            assert_eq!(Action::find(&name.to_uppercase()), Some(found));
+            assert_eq!(find_action(&name.to_lowercase()), Some(name));
         }
         assert_eq!(Action::find("Decrypt"), None);
         assert_eq!(Action::find("kms:*"), None);

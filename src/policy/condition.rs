@@ -150,7 +150,7 @@ impl Condition {
     }
 
     /// Whether every variable in the operands has a value.
-    fn has_every_value(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
+    pub(super) fn has_every_value(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
         for operand in &self.any_of {
             if !operand.has_value(request)? {
                 return Ok(false);

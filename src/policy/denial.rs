@@ -28,6 +28,40 @@ pub enum Refusal {
     AnotherAccount,
 }
 
+impl Refusal {
+    /// Every kind of no.
+    pub const ALL: [Self; 7] = [
+        Self::ExplicitDeny(Side::Resource),
+        Self::ExplicitDeny(Side::Identity),
+        Self::NotAllowed(Side::Resource),
+        Self::NotAllowed(Side::Identity),
+        Self::Failed(Side::Resource),
+        Self::Failed(Side::Identity),
+        Self::AnotherAccount,
+    ];
+
+    /// A stable name for counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ExplicitDeny(_) => "explicit_deny",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::Failed(_) => "failed",
+            Self::AnotherAccount => "another_account",
+        }
+    }
+
+    /// A stable name of the side whose word it is; empty where it is nobody's.
+    pub const fn side(self) -> &'static str {
+        match self {
+            Self::ExplicitDeny(side) | Self::NotAllowed(side) | Self::Failed(side) => match side {
+                Side::Resource => "resource",
+                Side::Identity => "identity",
+            },
+            Self::AnotherAccount => "",
+        }
+    }
+}
+
 /// The two sides whose word is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

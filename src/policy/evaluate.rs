@@ -288,41 +288,55 @@ pub(super) fn reasons(
     Ok(reasons)
 }
 
-/// The first element of a statement that does not match.
-enum Mismatch<'s> {
-    Principal,
+/// One element of a statement.
+#[derive(Clone, Copy)]
+pub(super) enum Element<'s> {
     Action,
+    Principal,
     Resource,
     Condition(&'s Condition),
 }
 
 impl Statement {
+    /// Every element, in the order in which they are asked.
+    pub(super) fn elements(&self) -> impl Iterator<Item = Element<'_>> {
+        [Element::Action, Element::Principal, Element::Resource]
+            .into_iter()
+            .chain(self.conditions.iter().map(Element::Condition))
+    }
+
+    /// The first element that does not match.
     fn first_mismatch(
         &self,
         request: &PolicyRequest<'_>,
         action: Action,
-    ) -> Result<Option<Mismatch<'_>>, EvaluationError> {
-        if !self.actions.matches(action) {
-            return Ok(Some(Mismatch::Action));
-        }
-        if self.reach(request.caller) == Reach::Nobody {
-            return Ok(Some(Mismatch::Principal));
-        }
-        if !self.resources.matches(request, self.effect)? {
-            return Ok(Some(Mismatch::Resource));
-        }
-        for condition in &self.conditions {
-            if !condition.holds(request, self.effect)? {
-                return Ok(Some(Mismatch::Condition(condition)));
+    ) -> Result<Option<Element<'_>>, EvaluationError> {
+        for element in self.elements() {
+            if !element.matches(self, request, action)? {
+                return Ok(Some(element));
             }
         }
         Ok(None)
     }
 }
 
-impl Mismatch<'_> {
+impl Element<'_> {
+    pub(super) fn matches(
+        &self,
+        statement: &Statement,
+        request: &PolicyRequest<'_>,
+        action: Action,
+    ) -> Result<bool, EvaluationError> {
+        match self {
+            Self::Action => Ok(statement.actions.matches(action)),
+            Self::Principal => Ok(statement.reach(request.caller) != Reach::Nobody),
+            Self::Resource => statement.resources.matches(request, statement.effect),
+            Self::Condition(condition) => condition.holds(request, statement.effect),
+        }
+    }
+
     /// The element, what it asks for, and what the request holds.
-    fn describe(
+    pub(super) fn describe(
         &self,
         statement: &Statement,
         request: &PolicyRequest<'_>,
@@ -354,7 +368,7 @@ impl Mismatch<'_> {
 }
 
 impl PolicyRequest<'_> {
-    fn known_action(&self) -> Result<Action, EvaluationError> {
+    pub(super) fn known_action(&self) -> Result<Action, EvaluationError> {
         Action::find(self.action)
             .ok_or_else(|| EvaluationError::UnknownAction { action: shorten(self.action) })
     }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::caller::{Caller, PrincipalArn};
-use super::question::Question;
+use super::inquiry::Inquiry;
+use super::trace::{ElementTrace, GrantTrace};
 use crate::encryption_context::EncryptionContext;
 use crate::text::shorten;
 use crate::time::UnixTime;
@@ -141,9 +142,9 @@ pub struct GrantReason {
     pub actual: String,
 }
 
-/// A grant's first member that does not match.
-#[derive(Clone, Copy)]
-enum Mismatch {
+/// A member of a grant, in the order in which they are asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
     Key,
     Grantee,
     Operations,
@@ -153,51 +154,76 @@ enum Mismatch {
 }
 
 impl Grant {
-    pub(super) fn allows(&self, question: &Question<'_>) -> bool {
-        self.mismatch(question).is_none()
+    pub(super) fn allows(&self, inquiry: &Inquiry<'_>) -> bool {
+        self.mismatch(inquiry).is_none()
     }
 
     /// Why the grant does not allow what is asked; `None` when it does.
-    pub(super) fn reason(&self, question: &Question<'_>) -> Option<GrantReason> {
+    pub(super) fn reason(&self, inquiry: &Inquiry<'_>) -> Option<GrantReason> {
+        let (element, expected, actual) = self.describe(self.mismatch(inquiry)?, inquiry);
+        Some(GrantReason { grant: self.id, element, expected, actual })
+    }
+
+    /// Every member that is asked, up to the first that does not match.
+    pub(super) fn trace(&self, inquiry: &Inquiry<'_>) -> GrantTrace {
+        let mismatch = self.mismatch(inquiry);
+        let last: &[Member] = match GrantOperation::of_action(inquiry.action) {
+            Some(GrantOperation::DescribeKey) => &[],
+            Some(GrantOperation::CreateGrant) => {
+                &[Member::OperationsOfNewGrant, Member::ConstraintsOfNewGrant]
+            }
+            _ => &[Member::Constraints],
+        };
+        let asked = [Member::Key, Member::Grantee, Member::Operations].iter().chain(last);
+        let members = asked
+            .filter(|member| mismatch.is_none_or(|mismatch| **member <= mismatch))
+            .map(|member| {
+                let (element, expected, actual) = self.describe(*member, inquiry);
+                let matched = mismatch != Some(*member);
+                ElementTrace { element: element.to_owned(), matched, expected, actual, note: None }
+            })
+            .collect();
+        GrantTrace { grant: self.id.to_string(), applies: mismatch.is_none(), members }
+    }
+
+    /// A member's name, what the grant has in it, and what the request has.
+    fn describe(&self, member: Member, inquiry: &Inquiry<'_>) -> (&'static str, String, String) {
         let GrantTerms { grantee, retiring: _, operations, constraint } = &self.terms;
         let constraint = || constraint.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-        let new = question.new_grant;
-        let (element, expected, actual) = match self.mismatch(question)? {
-            Mismatch::Key => ("KeyId", self.resource.to_string(), question.resource.to_owned()),
-            Mismatch::Grantee => ("GranteePrincipal", grantee.to_string(), question.caller.to_string()),
-            Mismatch::Operations => {
-                ("Operations", format!("one of {operations}"), question.action.to_owned())
-            }
-            Mismatch::Constraints => {
-                ("Constraints", constraint(), shown_context(question.encryption_context))
-            }
-            Mismatch::OperationsOfNewGrant => (
+        let new = inquiry.new_grant;
+        let (element, expected, actual) = match member {
+            Member::Key => ("KeyId", self.resource.to_string(), inquiry.resource.to_owned()),
+            Member::Grantee => ("GranteePrincipal", grantee.to_string(), inquiry.caller.to_string()),
+            Member::Operations => ("Operations", format!("one of {operations}"), inquiry.action.to_owned()),
+            Member::Constraints => ("Constraints", constraint(), shown_context(inquiry.encryption_context)),
+            Member::OperationsOfNewGrant => (
                 "Operations of the new grant",
                 format!("some of {operations}"),
                 new.map_or_else(String::new, |new| new.operations.to_string()),
             ),
-            Mismatch::ConstraintsOfNewGrant => (
+            Member::ConstraintsOfNewGrant => (
                 "Constraints of the new grant",
                 format!("as strict as {}", constraint()),
                 new.and_then(|new| new.constraint.as_ref())
                     .map_or_else(|| "none".to_owned(), ToString::to_string),
             ),
         };
-        Some(GrantReason { grant: self.id, element, expected: shorten(&expected), actual: shorten(&actual) })
+        (element, shorten(&expected), shorten(&actual))
     }
 
-    fn mismatch(&self, question: &Question<'_>) -> Option<Mismatch> {
-        if *self.resource != *question.resource {
-            return Some(Mismatch::Key);
+    /// The first member that does not match.
+    fn mismatch(&self, inquiry: &Inquiry<'_>) -> Option<Member> {
+        if *self.resource != *inquiry.resource {
+            return Some(Member::Key);
         }
-        if !question.caller.arn().is_some_and(|caller| self.terms.grantee.covers(caller)) {
-            return Some(Mismatch::Grantee);
+        if !inquiry.caller.arn().is_some_and(|caller| self.terms.grantee.covers(caller)) {
+            return Some(Member::Grantee);
         }
-        match GrantOperation::of_action(question.action) {
+        match GrantOperation::of_action(inquiry.action) {
             Some(operation) if self.terms.operations.contains(operation) => {
-                self.terms.mismatch(operation, question)
+                self.terms.mismatch(operation, inquiry)
             }
-            _ => Some(Mismatch::Operations),
+            _ => Some(Member::Operations),
         }
     }
 
@@ -225,28 +251,28 @@ impl Grant {
 
 impl GrantTerms {
     /// What of the terms of a grant that allows `operation` keeps it from allowing this request.
-    fn mismatch(&self, operation: GrantOperation, question: &Question<'_>) -> Option<Mismatch> {
-        match (operation, question.new_grant) {
+    fn mismatch(&self, operation: GrantOperation, inquiry: &Inquiry<'_>) -> Option<Member> {
+        match (operation, inquiry.new_grant) {
             // An operation without an encryption context: the constraint does not apply to it.
             (GrantOperation::DescribeKey, _) => None,
             (GrantOperation::CreateGrant, Some(new)) => {
                 if !new.operations.is_subset_of(self.operations) {
-                    return Some(Mismatch::OperationsOfNewGrant);
+                    return Some(Member::OperationsOfNewGrant);
                 }
                 let is_as_strict = self
                     .constraint
                     .as_ref()
                     .is_none_or(|own| new.constraint.as_ref().is_some_and(|new| new.is_as_strict_as(own)));
-                (!is_as_strict).then_some(Mismatch::ConstraintsOfNewGrant)
+                (!is_as_strict).then_some(Member::ConstraintsOfNewGrant)
             }
             // One retires a grant by naming it, and makes one by saying which.
             (GrantOperation::CreateGrant, None) | (GrantOperation::RetireGrant, _) => {
-                Some(Mismatch::Operations)
+                Some(Member::Operations)
             }
             _ => {
                 let is_met =
-                    self.constraint.as_ref().is_none_or(|own| own.is_met_by(question.encryption_context));
-                (!is_met).then_some(Mismatch::Constraints)
+                    self.constraint.as_ref().is_none_or(|own| own.is_met_by(inquiry.encryption_context));
+                (!is_met).then_some(Member::Constraints)
             }
         }
     }

@@ -66,8 +66,11 @@ mod denial;
 mod document;
 mod error;
 mod evaluate;
+mod facts;
 mod grant;
+mod inquiry;
 mod json;
+mod judge;
 mod lint;
 mod never_present;
 mod operand;
@@ -79,13 +82,13 @@ mod question;
 mod resource;
 mod statement;
 mod template;
+mod trace;
 
+pub use action::{actions, find_action};
 pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyName};
 pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
-pub use decide::{
-    AllowedBy, Permit, Policies, decide, decide_by_identity, decide_retirement, decide_unless_denied,
-};
+pub use decide::{Permit, decide, decide_by_identity, decide_retirement, decide_unless_denied};
 pub use denial::{Denial, Refusal, Side};
 pub use document::{
     IdentityPolicy, KeyPolicy, MAX_IDENTITY_POLICY_BYTES, MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES,
@@ -95,9 +98,14 @@ pub use evaluate::{
     ContextValue, ContextValues, EvaluationError, PolicyRequest, Reason, RequestContext, StatementRef,
     Verdict,
 };
+pub use facts::{FactError, RequestFacts};
 pub use grant::{
     Grant, GrantConstraint, GrantId, GrantOperation, GrantOperations, GrantReason, GrantTerms,
     InvalidGrantId, MAX_CONSTRAINT_PAIRS, MAX_CONSTRAINT_VALUE_LEN, MAX_GRANTS_PER_KEY, RetiredAs,
+};
+pub use inquiry::Inquiry;
+pub use judge::{
+    AllowedBy, Policies, judge_access, judge_by_identity, judge_retirement, judge_unless_denied,
 };
 pub use lint::{Finding, LintOptions, Place, PolicyKind, Rule, Severity, lint, rule, rules};
 pub use never_present::NeverPresent;
@@ -105,3 +113,7 @@ pub use particulars::Particulars;
 pub use pattern::Pattern;
 pub use question::{Algorithms, Question};
 pub use statement::Effect;
+pub use trace::{
+    Applies, Decision, DecisionKind, ElementTrace, Explanation, GrantTrace, PolicyTrace, StatementTrace,
+    explain_access, explain_by_identity,
+};

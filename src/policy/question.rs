@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::arn;
-use super::caller::{Caller, PrincipalArn};
+use super::caller::Caller;
 use super::condition_key::ConditionKey;
-use super::evaluate::{ContextValue, ContextValues, PolicyRequest, RequestContext};
-use super::grant::{GrantConstraint, GrantTerms};
+use super::evaluate::{ContextValue, ContextValues, RequestContext};
+use super::grant::GrantTerms;
+use super::inquiry::{Inquiry, Premises};
 use super::particulars::{Particulars, optional_flag, optional_text};
 use crate::attestation::AttestedRecipient;
 use crate::encryption_context::EncryptionContext;
@@ -108,20 +109,15 @@ impl<'q> Question<'q> {
         }
     }
 
-    /// The same in the form that a policy is asked in.
-    pub(super) fn request(&self) -> PolicyRequest<'_> {
-        let Self { caller, action, resource, .. } = *self;
-        PolicyRequest { caller, action, resource, context: self }
+    /// The same without the evidence's power: what is judged.
+    pub fn inquiry(&self) -> Inquiry<'_> {
+        let Self { caller, action, resource, resource_account, encryption_context, new_grant, .. } = *self;
+        Inquiry { caller, action, resource, resource_account, encryption_context, new_grant, context: self }
     }
 
-    /// The anonymous caller has no account that could be another one.
-    pub(super) fn is_from_another_account(&self) -> bool {
-        self.caller.account().is_some_and(|account| account != self.resource_account)
-    }
-
-    /// Whether an account itself asks.
-    pub(super) fn is_from_a_root(&self) -> bool {
-        self.caller.arn().is_some_and(PrincipalArn::is_account_root)
+    fn premises(&self) -> Premises<'_> {
+        let Self { action, resource_account, encryption_context, new_grant, now, .. } = *self;
+        Premises { action, resource_account, encryption_context, new_grant, now }
     }
 
     fn pcr(&self, index: u8) -> ContextValues<'_> {
@@ -134,11 +130,12 @@ impl<'q> Question<'q> {
 
 impl RequestContext for Question<'_> {
     fn values(&self, key: &ConditionKey) -> ContextValues<'_> {
+        if let Some(values) = self.premises().values(key) {
+            return values;
+        }
         match key {
             ConditionKey::RecipientAttestationImageSha384 => self.pcr(0),
             ConditionKey::RecipientAttestationPcr(index) => self.pcr(*index),
-            ConditionKey::EncryptionContext(name) => optional_text(self.encryption_context.get(name)),
-            ConditionKey::EncryptionContextKeys => ContextValues::texts(self.encryption_context.keys()),
             ConditionKey::KeySpec | ConditionKey::CustomerMasterKeySpec => optional_text(self.key_spec),
             ConditionKey::KeyUsage | ConditionKey::CustomerMasterKeyUsage => optional_text(self.key_usage),
             ConditionKey::KeyOrigin => optional_text(self.key_origin),
@@ -155,38 +152,13 @@ impl RequestContext for Question<'_> {
             ConditionKey::ResourceAliases => {
                 ContextValues::texts(self.resource_aliases.iter().map(String::as_str))
             }
-            ConditionKey::GrantOperations => self
-                .new_grant
-                .map_or(ContextValues::Absent, |grant| ContextValues::texts(grant.operations.names())),
-            ConditionKey::GranteePrincipal => {
-                optional_text(self.new_grant.map(|grant| grant.grantee.as_str()))
-            }
-            ConditionKey::RetiringPrincipal => optional_text(
-                self.new_grant.and_then(|grant| grant.retiring.as_ref()).map(PrincipalArn::as_str),
-            ),
-            ConditionKey::GrantConstraintType => optional_text(
-                self.new_grant.and_then(|grant| grant.constraint.as_ref()).map(GrantConstraint::name),
-            ),
-            // Never for a service: there is none here.
-            ConditionKey::GrantIsForAwsResource => match self.action {
-                "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant" => {
-                    ContextValues::One(ContextValue::Flag(false))
-                }
-                _ => ContextValues::Absent,
-            },
-            ConditionKey::CurrentTime => ContextValues::One(ContextValue::Time(self.now)),
             ConditionKey::SourceIp => match self.source_ip {
                 Some(address) => ContextValues::One(ContextValue::Address(address)),
                 None => ContextValues::Absent,
             },
             ConditionKey::SecureTransport => ContextValues::One(ContextValue::Flag(self.secure_transport)),
-            ConditionKey::EpochTime => {
-                let secs = i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX);
-                ContextValues::One(ContextValue::Number(secs))
-            }
             ConditionKey::UserAgent => optional_text(self.user_agent),
             ConditionKey::RequestedRegion => ContextValues::text(self.region),
-            ConditionKey::ResourceAccount => ContextValues::text(self.resource_account),
             ConditionKey::BypassPolicyLockoutSafetyCheck
             | ConditionKey::RotationPeriodInDays
             | ConditionKey::ScheduleKeyDeletionPendingWindowInDays
@@ -197,8 +169,18 @@ impl RequestContext for Question<'_> {
             | ConditionKey::WrappingKeySpec
             | ConditionKey::RequestTag(_)
             | ConditionKey::TagKeys => self.particulars.values(key),
-            // The evaluation itself knows these, and never asks for them here.
-            ConditionKey::PrincipalArn
+            // What follows from the premises, and what the evaluation itself knows and never asks for here.
+            ConditionKey::EncryptionContext(_)
+            | ConditionKey::EncryptionContextKeys
+            | ConditionKey::GrantOperations
+            | ConditionKey::GranteePrincipal
+            | ConditionKey::RetiringPrincipal
+            | ConditionKey::GrantConstraintType
+            | ConditionKey::GrantIsForAwsResource
+            | ConditionKey::CurrentTime
+            | ConditionKey::EpochTime
+            | ConditionKey::ResourceAccount
+            | ConditionKey::PrincipalArn
             | ConditionKey::CallerAccount
             | ConditionKey::PrincipalAccount
             | ConditionKey::PrincipalType

@@ -14,7 +14,7 @@ use crate::json::{Json, Path};
 use crate::text::shorten;
 
 /// What a statement does when it applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Effect {
     /// Grants, unless some other statement denies.
     Allow,

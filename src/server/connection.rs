@@ -18,15 +18,18 @@ use tokio::time::timeout;
 use super::body;
 use super::config::Limits;
 use super::handler::{Handler, Peer, PeerAddress, ReceivedRequest, Response, bare};
+use super::listener::Listener;
 use super::stream::{Stream, WriteStallGuard};
 use super::tls::ServerTls;
 use super::{Phase, reached};
+use crate::metrics::{ActiveConnection, ConnectionMetrics, HandshakeFailure};
 
 /// What all connections of a server share.
 pub(super) struct Shared<H> {
     pub(super) handler: H,
     pub(super) limits: Limits,
     pub(super) phases: watch::Receiver<Phase>,
+    pub(super) metrics: ConnectionMetrics,
 }
 
 /// An accepted connection and its place under the limit.
@@ -41,18 +44,21 @@ struct Context<H> {
     shared: Arc<Shared<H>>,
     peer: Peer,
     _place: OwnedSemaphorePermit,
+    _active: ActiveConnection,
 }
 
 impl<H: Handler> Connection<H> {
     pub(super) fn new(
         (stream, address): (Stream, PeerAddress),
-        tls: Option<&ServerTls>,
+        listener: &Listener,
         shared: Arc<Shared<H>>,
         place: OwnedSemaphorePermit,
     ) -> Self {
+        let active = shared.metrics.accepted(address.transport());
         let stream = WriteStallGuard::new(stream, shared.limits.write_stall_timeout);
-        let peer = Peer { address, tls: tls.is_some() };
-        Self { stream, tls: tls.cloned(), context: Arc::new(Context { shared, peer, _place: place }) }
+        let tls = listener.tls().cloned();
+        let peer = Peer { address, tls: tls.is_some(), local: listener.local_address().clone() };
+        Self { stream, tls, context: Arc::new(Context { shared, peer, _place: place, _active: active }) }
     }
 
     /// Serves requests until either side closes. Trouble with one connection is that connection's own: it is logged
@@ -70,8 +76,14 @@ impl<H: Handler> Connection<H> {
         };
         match handshake {
             Ok(Ok(stream)) => serve_http(stream, context).await,
-            Ok(Err(error)) => tracing::debug!(peer = %context.peer.address, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(peer = %context.peer.address, "TLS handshake timed out"),
+            Ok(Err(error)) => {
+                context.shared.metrics.handshake_failed(HandshakeFailure::Error);
+                tracing::debug!(peer = %context.peer.address, %error, "TLS handshake failed");
+            }
+            Err(_) => {
+                context.shared.metrics.handshake_failed(HandshakeFailure::Timeout);
+                tracing::debug!(peer = %context.peer.address, "TLS handshake timed out");
+            }
         }
     }
 }

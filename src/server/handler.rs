@@ -9,6 +9,8 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
+use super::listener::LocalAddress;
+
 /// An answer with its whole body. The server adds `Date`, `Content-Length` and, where it must, `Connection: close`.
 pub type Response = hyper::Response<Bytes>;
 
@@ -93,6 +95,8 @@ pub struct Peer {
     pub address: PeerAddress,
     /// Whether the connection is under TLS.
     pub tls: bool,
+    /// The listener that it came to.
+    pub local: LocalAddress,
 }
 
 /// What the kernel says about the other end of a connection.
@@ -116,6 +120,17 @@ pub enum PeerAddress {
         /// The port.
         port: u32,
     },
+}
+
+impl PeerAddress {
+    /// What carries the bytes: `tcp`, `unix` or `vsock`.
+    pub const fn transport(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Unix { .. } => "unix",
+            Self::Vsock { .. } => "vsock",
+        }
+    }
 }
 
 impl fmt::Display for PeerAddress {

@@ -42,6 +42,8 @@ pub(crate) use listener::Listener;
 pub use listener::LocalAddress;
 pub(crate) use stream::Stream;
 
+use crate::metrics::ConnectionMetrics;
+
 /// Where a server starts.
 #[derive(Debug)]
 pub struct Server;
@@ -51,6 +53,7 @@ pub struct Server;
 pub struct BoundServer {
     listeners: Vec<Listener>,
     limits: Limits,
+    metrics: ConnectionMetrics,
 }
 
 impl Server {
@@ -68,7 +71,9 @@ impl Server {
         for listener in listeners {
             bound.push(Listener::bind(listener).await?);
         }
-        Ok(BoundServer { listeners: bound, limits })
+        let metrics = ConnectionMetrics::default();
+        metrics.set_limit(limits.max_connections);
+        Ok(BoundServer { listeners: bound, limits, metrics })
     }
 }
 
@@ -78,13 +83,18 @@ impl BoundServer {
         self.listeners.iter().map(|listener| listener.local_address().clone()).collect()
     }
 
+    /// What it counts of its connections.
+    pub fn metrics(&self) -> &ConnectionMetrics {
+        &self.metrics
+    }
+
     /// Serves until `shutdown` resolves, then drains: stops accepting, closes idle connections, lets requests in
     /// flight finish within [`Limits::drain_timeout`], and breaks off what is left.
     pub async fn run(self, handler: impl Handler, shutdown: impl Future<Output = ()>) {
-        let Self { listeners, limits } = self;
+        let Self { listeners, limits, metrics } = self;
         let places = Arc::new(Semaphore::new(max_connections(&limits)));
         let (phase, phases) = watch::channel(Phase::Serving);
-        let shared = Arc::new(Shared { handler, limits, phases });
+        let shared = Arc::new(Shared { handler, limits, phases, metrics });
 
         let mut accept_loops = JoinSet::new();
         for listener in listeners {
@@ -122,6 +132,9 @@ async fn accept_loop<H: Handler>(mut listener: Listener, places: Arc<Semaphore>,
             () = reached(&mut draining, Phase::Draining) => break,
             accepted = listener.next_connection() => accepted,
         };
+        if places.available_permits() == 0 {
+            shared.metrics.held_back();
+        }
         let place = tokio::select! {
             biased;
             () = reached(&mut draining, Phase::Draining) => break,
@@ -129,7 +142,7 @@ async fn accept_loop<H: Handler>(mut listener: Listener, places: Arc<Semaphore>,
         };
         // The semaphore is never closed.
         let Ok(place) = place else { break };
-        let connection = Connection::new(accepted, listener.tls(), Arc::clone(&shared), place);
+        let connection = Connection::new(accepted, &listener, Arc::clone(&shared), place);
         tokio::spawn(connection.serve());
     }
 }

@@ -13,6 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
+use crate::time::UnixTime;
+use crate::x509::CertificateSummary;
+
 /// Longest PEM file read: a certificate chain has a few kilobytes.
 pub const MAX_PEM_BYTES: usize = 1024 * 1024;
 
@@ -23,7 +26,10 @@ const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 /// A server identity under the broker's TLS settings: TLS 1.2 and 1.3 by aws-lc-rs, ALPN `http/1.1`, no client
 /// certificates. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<rustls::ServerConfig>);
+pub struct ServerTls {
+    config: Arc<rustls::ServerConfig>,
+    not_after: Option<UnixTime>,
+}
 
 impl ServerTls {
     /// Loads a certificate chain, end entity first, and its private key (PKCS#8, PKCS#1 or SEC1) from PEM files.
@@ -42,9 +48,8 @@ impl ServerTls {
         let chain = CertificateDer::pem_slice_iter(certificate_chain)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| TlsError::NotPem { what: "certificate chain", source })?;
-        if chain.is_empty() {
-            return Err(TlsError::NoCertificate);
-        }
+        let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
+        let not_after = CertificateSummary::parse(leaf).ok().map(|leaf| leaf.validity.not_after);
         let key = PrivateKeyDer::from_pem_slice(private_key).map_err(|source| match source {
             pem::Error::NoItemsFound => TlsError::NoPrivateKey,
             source => TlsError::NotPem { what: "private key", source },
@@ -60,14 +65,19 @@ impl ServerTls {
                 error => TlsError::Unusable(error),
             })?;
         config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), not_after })
+    }
+
+    /// When the server's certificate ends, where it is one that this broker can read.
+    pub fn not_after(&self) -> Option<UnixTime> {
+        self.not_after
     }
 
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
     ) -> io::Result<TlsStream<S>> {
-        TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await
+        TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await
     }
 }
 

@@ -17,6 +17,7 @@ use crate::keys::{
     AliasName, AutomaticRotation, Key, KeyId, KeyIdentifier, KeyMaterialId, LastUsage, Realm, Rotation,
     WrappedKeyMaterial,
 };
+use crate::metrics::{Caches, KeyCounts};
 use crate::policy::{
     AttachedPolicy, Grant, GrantId, IdentityPolicy, KeyPolicy, PolicyHolder, PolicyName, PrincipalArn,
 };
@@ -60,6 +61,9 @@ pub trait Store:
     + IdentityPolicyStore
     + GrantStore
 {
+    /// How often reads are answered from memory.
+    fn caches(&self) -> Caches;
+
     /// Whose keys these are.
     async fn realm(&self) -> Result<Realm, StoreError>;
 
@@ -78,6 +82,9 @@ pub trait KeyStore: Send + Sync {
 
     /// As [`KeyStore::list_keys`], of their ids alone.
     async fn list_key_ids(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyId>, StoreError>;
+
+    /// How many keys there are in each state at `now`.
+    async fn count_keys(&self, now: UnixTime) -> Result<KeyCounts, StoreError>;
 
     /// Adds a key with its material.
     async fn insert_key(&self, key: &Key) -> Result<(), StoreError> {

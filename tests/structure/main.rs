@@ -19,7 +19,7 @@ use imports::{Import, SourceFile};
 
 /// The modules of the broker, lowest floor first. Modules of one floor may use each other, but in no circle; where the
 /// floor is ordered, each may use only those before it.
-const FLOORS: [Floor; 6] = [
+const FLOORS: [Floor; 7] = [
     Floor {
         name: "F0 formats, pure",
         order: Order::Free,
@@ -31,6 +31,7 @@ const FLOORS: [Floor; 6] = [
             "eif",
             "encryption_context",
             "json",
+            "metrics",
             "text",
             "time",
             "x509",
@@ -39,11 +40,12 @@ const FLOORS: [Floor; 6] = [
     Floor {
         name: "F1 domain, pure",
         order: Order::AsWritten,
-        modules: &["attestation", "policy", "keys", "audit::event"],
+        modules: &["attestation", "policy", "keys", "audit::event", "audit::record"],
     },
-    Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store"] },
+    Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
+    Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
-    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "server"] },
+    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "monitor", "server"] },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
 

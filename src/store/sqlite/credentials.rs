@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::row::{credential, ms};
-use super::{Cache, Looked, SqliteStore, remember, while_doing};
+use super::{Cache, Looked, SqliteStore, while_doing};
 use crate::store::{Credential, CredentialStore, StoreError};
 
 #[async_trait]
@@ -38,9 +38,9 @@ impl CredentialStore for SqliteStore {
 
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError> {
         let look = |cache: &Cache| cache.credentials.get(access_key_id).cloned();
-        let (mut observer, data_version) = match self.look(look).await? {
+        let (mut observer, seen) = match self.look(look).await? {
             Looked::Found(found) => return Ok(Some(found)),
-            Looked::Absent { observer, data_version } => (observer, data_version),
+            Looked::Absent { observer, seen } => (observer, seen),
         };
         let row = sqlx::query("SELECT * FROM credentials WHERE access_key_id = ?")
             .bind(access_key_id)
@@ -50,8 +50,8 @@ impl CredentialStore for SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let found = Arc::new(credential(&row)?);
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
-                remember(&mut cache.credentials, access_key_id.to_owned(), Arc::clone(&found));
+            if cache.seen == seen {
+                cache.credentials.remember(access_key_id.to_owned(), Arc::clone(&found));
             }
         });
         Ok(Some(found))

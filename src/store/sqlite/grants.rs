@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::row::{column, ms, time_column};
-use super::{Looked, SqliteStore, corrupt, remember, while_doing};
+use super::{Looked, SqliteStore, corrupt, while_doing};
 use crate::encryption_context::EncryptionContext;
 use crate::keys::KeyId;
 use crate::policy::{
@@ -92,9 +92,9 @@ impl GrantStore for SqliteStore {
     }
 
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Arc<Grant>>, StoreError> {
-        let (mut observer, data_version) = match self.look(|cache| cache.grants.get(id).cloned()).await? {
+        let (mut observer, seen) = match self.look(|cache| cache.grants.get(id).cloned()).await? {
             Looked::Found(found) => return Ok(Some(found)),
-            Looked::Absent { observer, data_version } => (observer, data_version),
+            Looked::Absent { observer, seen } => (observer, seen),
         };
         let row = sqlx::query("SELECT * FROM grants WHERE grant_id = ?")
             .bind(id.as_bytes().as_slice())
@@ -104,18 +104,17 @@ impl GrantStore for SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let found = Arc::new(self.grant(&row)?);
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
-                remember(&mut cache.grants, *id, Arc::clone(&found));
+            if cache.seen == seen {
+                cache.grants.remember(*id, Arc::clone(&found));
             }
         });
         Ok(Some(found))
     }
 
     async fn grants_to(&self, key: KeyId, caller: &PrincipalArn) -> Result<Arc<[Arc<Grant>]>, StoreError> {
-        let name = (key, Box::from(caller.as_str()));
-        let (mut observer, data_version) = match self.look(|cache| cache.grants_to.get(&name)).await? {
+        let (mut observer, seen) = match self.look(|cache| cache.grants_to.get(key, caller.as_str())).await? {
             Looked::Found(found) => return Ok(found),
-            Looked::Absent { observer, data_version } => (observer, data_version),
+            Looked::Absent { observer, seen } => (observer, seen),
         };
         let rows = sqlx::query("SELECT * FROM grants WHERE key_id = ? AND grantee_found_by IN (?, ?)")
             .bind(key.to_string())
@@ -127,8 +126,8 @@ impl GrantStore for SqliteStore {
         let found: Arc<[Arc<Grant>]> =
             rows.iter().map(|row| self.grant(row).map(Arc::new)).collect::<Result<_, _>>()?;
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
-                cache.grants_to.remember(name, Arc::clone(&found));
+            if cache.seen == seen {
+                cache.grants_to.remember(key, caller.as_str(), Arc::clone(&found));
             }
         });
         Ok(found)

@@ -6,7 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::row::column;
-use super::{SqliteStore, corrupt, remember, while_doing};
+use super::{SqliteStore, corrupt, while_doing};
 use crate::policy::{AttachedPolicy, IdentityPolicy, PolicyHolder, PolicyName};
 use crate::store::{IdentityPolicyStore, MAX_ATTACHED_POLICIES, StoreError};
 
@@ -64,15 +64,15 @@ impl IdentityPolicyStore for SqliteStore {
         if let Some(found) = self.cached(|cache| cache.identity_policies.get(holder).cloned()) {
             return Ok(found);
         }
-        let data_version = self.refresh_cache(&mut observer).await?;
+        let seen = self.refresh_cache(&mut observer).await?;
         if let Some(found) = self.with_cache(|cache| cache.identity_policies.get(holder).cloned()) {
             return Ok(found);
         }
         let found: Arc<[AttachedPolicy]> = read(&mut observer, holder).await?.into();
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
+            if cache.seen == seen {
                 // Also that there are none, which is the rule.
-                remember(&mut cache.identity_policies, holder.clone(), Arc::clone(&found));
+                cache.identity_policies.remember(holder.clone(), Arc::clone(&found));
             }
         });
         Ok(found)

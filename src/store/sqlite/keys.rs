@@ -11,6 +11,7 @@ use super::row::{automatic_rotation, column, ms, optional_time_column, time_colu
 use super::tags::insert_tags;
 use super::{Looked, SqliteStore, corrupt, while_doing};
 use crate::keys::{Key, KeyId, KeyIdentifier, KeyOrigin, KeySpec, KeyState, KeyUsage};
+use crate::metrics::KeyCounts;
 use crate::policy::KeyPolicy;
 use crate::store::{KeyEntry, KeyStore, StoreError};
 use crate::time::UnixTime;
@@ -18,15 +19,15 @@ use crate::time::UnixTime;
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find_key(&self, identifier: &KeyIdentifier) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        let (mut observer, data_version) = match self.look(|cache| cache.key(identifier)).await? {
+        let (mut observer, seen) = match self.look(|cache| cache.key(identifier)).await? {
             Looked::Found(found) => return Ok(Some(found)),
-            Looked::Absent { observer, data_version } => (observer, data_version),
+            Looked::Absent { observer, seen } => (observer, seen),
         };
         let Some(found) = self.read_key(&mut observer, identifier).await?.map(Arc::new) else {
             return Ok(None);
         };
         self.with_cache(|cache| {
-            if cache.data_version == data_version {
+            if cache.seen == seen {
                 cache.remember_key(identifier, &found);
             }
         });
@@ -53,6 +54,32 @@ impl KeyStore for SqliteStore {
             .bind(after.map(|id| id.to_string()).unwrap_or_default())
             .bind(limit);
         self.ids(page, "listing keys").await
+    }
+
+    async fn count_keys(&self, now: UnixTime) -> Result<KeyCounts, StoreError> {
+        let doing = while_doing("counting keys");
+        // As `Key::state_at`: imported material that is missing or expired comes before what is stored, except where the
+        // key is to be deleted.
+        let rows = sqlx::query(
+            "SELECT CASE WHEN state <> 'PendingDeletion' AND origin = 'EXTERNAL' AND (\
+               NOT EXISTS (SELECT 1 FROM key_materials WHERE key_materials.key_id = keys.key_id) OR \
+               EXISTS (SELECT 1 FROM key_materials WHERE key_materials.key_id = keys.key_id \
+                 AND (length(wrapped) = 0 OR valid_to_ms <= ?))) \
+             THEN 'PendingImport' ELSE state END AS state_now, COUNT(*) AS keys FROM keys GROUP BY state_now",
+        )
+        .bind(ms(now))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(doing)?;
+        let mut counts: KeyCounts = KeyState::ALL.map(|state| (state.name(), 0)).into();
+        for row in &rows {
+            let name: String = column(row, "state_now")?;
+            let keys: i64 = column(row, "keys")?;
+            let count = counts.iter_mut().find(|(state, _)| *state == name);
+            let (_, count) = count.ok_or_else(|| corrupt("key state", &name))?;
+            *count = u64::try_from(keys).map_err(|error| corrupt("number of keys", error))?;
+        }
+        Ok(counts)
     }
 
     async fn insert_tagged_key(&self, key: &Key, tags: &BTreeMap<String, String>) -> Result<(), StoreError> {

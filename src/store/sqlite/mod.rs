@@ -1,4 +1,5 @@
 mod aliases;
+mod cache;
 mod credentials;
 mod grants;
 mod identity_policies;
@@ -8,9 +9,8 @@ mod keys;
 mod row;
 mod tags;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -22,21 +22,16 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, SqlitePool};
 
+use self::cache::{Cache, Change, Seen};
 use self::row::column;
-use super::{Credential, KeyEntry, Store, StoreError};
-use crate::keys::{AliasName, KeyId, KeyIdentifier, Realm};
-use crate::policy::{AttachedPolicy, Grant, GrantId, MAX_GRANTS_PER_KEY, PolicyHolder};
+use super::{Store, StoreError};
+use crate::keys::{KeyId, Realm};
+use crate::metrics::{CacheCounters, Caches};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys, aliases, credentials, principals, grants or lists of grants remembered at most, all dropped when there would be
-/// more: a bound, not a working set.
-const MAX_CACHED: usize = 10_000;
-
-/// Grants remembered at most in lists, all dropped when there would be more: as many as one key can have.
-const MAX_CACHED_IN_LISTS: usize = MAX_GRANTS_PER_KEY as usize;
 
 /// How long what was read counts as current. A change waits as long before it reports success, so whoever was told of
 /// a change finds it in force, also in another process: a read that still misses it began before it was reported.
@@ -45,37 +40,14 @@ pub const MAX_STALENESS: Duration = Duration::from_millis(25);
 /// The embedded store: one SQLite file.
 ///
 /// Reads are answered from memory as long as SQLite's `data_version` said within [`MAX_STALENESS`] that no other
-/// connection, in this process or in another, has changed the file.
+/// connection, in this process or in another, has changed the file. After a change, the table `changes` says what to forget.
 pub struct SqliteStore {
     pool: SqlitePool,
     /// Reads only; its `data_version` changes with every commit of any other connection.
     observer: tokio::sync::Mutex<PoolConnection<Sqlite>>,
     realm: Realm,
     cache: Mutex<Cache>,
-}
-
-#[derive(Default)]
-struct Cache {
-    data_version: i64,
-    /// When the last look for changes began.
-    looked_at: Option<Instant>,
-    keys: HashMap<KeyId, Arc<KeyEntry>>,
-    aliases: HashMap<AliasName, KeyId>,
-    credentials: HashMap<String, Arc<Credential>>,
-    identity_policies: HashMap<PolicyHolder, Arc<[AttachedPolicy]>>,
-    grants: HashMap<GrantId, Arc<Grant>>,
-    grants_to: GrantsTo,
-}
-
-/// The caller by its ARN.
-type KeyAndCaller = (KeyId, Box<str>);
-
-/// The grants on a key that name a caller, also when there are none.
-#[derive(Default)]
-struct GrantsTo {
-    lists: HashMap<KeyAndCaller, Arc<[Arc<Grant>]>>,
-    /// Grants in all lists.
-    grants: usize,
+    lookups: CacheCounters,
 }
 
 /// What a look into the cache comes to.
@@ -84,7 +56,7 @@ enum Looked<'s, T> {
     /// It is to be read from the file, and belongs to this version of it.
     Absent {
         observer: tokio::sync::MutexGuard<'s, PoolConnection<Sqlite>>,
-        data_version: i64,
+        seen: Seen,
     },
 }
 
@@ -133,35 +105,56 @@ impl SqliteStore {
             .map_err(while_doing("reading the realm"))?;
         let realm = Realm::new(&column::<String>(&row, "region")?, &column::<String>(&row, "account")?)
             .map_err(|error| corrupt("realm", error))?;
-        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache: Mutex::default() })
-    }
-
-    /// Forgets what is cached if anything was written since, and yields the version that what is read now belongs to.
-    async fn refresh_cache(&self, observer: &mut PoolConnection<Sqlite>) -> Result<i64, StoreError> {
-        let looked_at = Some(Instant::now());
-        let data_version: i64 = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut **observer)
+        let change: i64 = sqlx::query_scalar("SELECT coalesce(max(number), 0) FROM changes")
+            .fetch_one(&mut *observer)
             .await
             .map_err(while_doing("looking for changes"))?;
+        let cache = Mutex::new(Cache::empty(change));
+        let lookups = CacheCounters::default();
+        Ok(Self { pool, observer: tokio::sync::Mutex::new(observer), realm, cache, lookups })
+    }
+
+    /// Forgets what was changed since the last look, and yields the state of the file that what is read now belongs to.
+    async fn refresh_cache(&self, observer: &mut PoolConnection<Sqlite>) -> Result<Seen, StoreError> {
+        let doing = while_doing("looking for changes");
+        let looked_at = Some(Instant::now());
+        let before = self.with_cache(|cache| cache.seen);
+        let data_version: i64 =
+            sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut **observer).await.map_err(doing)?;
+        if data_version == before.data_version {
+            self.with_cache(|cache| cache.looked_at = looked_at);
+            return Ok(before);
+        }
+        let changes: Vec<Change> =
+            sqlx::query_as("SELECT number, what, id FROM changes WHERE number >= ? ORDER BY number")
+                .bind(before.change)
+                .fetch_all(&mut **observer)
+                .await
+                .map_err(doing)?;
+        let seen = Seen { data_version, change: changes.last().map_or(0, |last| last.number) };
         self.with_cache(|cache| {
-            if cache.data_version != data_version {
-                *cache = Cache { data_version, ..Cache::default() };
-            }
+            cache.follow(seen, &changes);
             cache.looked_at = looked_at;
         });
-        Ok(data_version)
+        Ok(seen)
     }
 
     /// What `look` finds in the cache, if the cache counts as current.
     fn cached<T>(&self, look: impl FnOnce(&Cache) -> Option<T>) -> Option<T> {
-        self.with_cache(|cache| {
-            let is_current = cache.looked_at.is_some_and(|looked_at| looked_at.elapsed() < MAX_STALENESS);
-            if is_current { look(cache) } else { None }
-        })
+        self.with_cache(|cache| if cache.is_current() { look(cache) } else { None })
     }
 
     /// What `look` finds in the cache once that is current, or else the right to read it from the file.
     async fn look<T>(&self, look: impl Fn(&Cache) -> Option<T>) -> Result<Looked<'_, T>, StoreError> {
+        let looked = self.look_uncounted(look).await?;
+        self.lookups.looked(matches!(looked, Looked::Found(_)));
+        Ok(looked)
+    }
+
+    async fn look_uncounted<T>(
+        &self,
+        look: impl Fn(&Cache) -> Option<T>,
+    ) -> Result<Looked<'_, T>, StoreError> {
         if let Some(found) = self.cached(&look) {
             return Ok(Looked::Found(found));
         }
@@ -170,10 +163,10 @@ impl SqliteStore {
         if let Some(found) = self.cached(&look) {
             return Ok(Looked::Found(found));
         }
-        let data_version = self.refresh_cache(&mut observer).await?;
+        let seen = self.refresh_cache(&mut observer).await?;
         Ok(match self.with_cache(|cache| look(cache)) {
             Some(found) => Looked::Found(found),
-            None => Looked::Absent { observer, data_version },
+            None => Looked::Absent { observer, seen },
         })
     }
 
@@ -220,41 +213,12 @@ impl SqliteStore {
     }
 }
 
-impl Cache {
-    fn key(&self, identifier: &KeyIdentifier) -> Option<Arc<KeyEntry>> {
-        let id = match identifier {
-            KeyIdentifier::Key(id) => id,
-            KeyIdentifier::Alias(name) => self.aliases.get(name)?,
-        };
-        self.keys.get(id).cloned()
-    }
-
-    fn remember_key(&mut self, identifier: &KeyIdentifier, entry: &Arc<KeyEntry>) {
-        if let KeyIdentifier::Alias(name) = identifier {
-            remember(&mut self.aliases, name.clone(), entry.key.id);
-        }
-        remember(&mut self.keys, entry.key.id, Arc::clone(entry));
-    }
-}
-
-impl GrantsTo {
-    fn get(&self, name: &KeyAndCaller) -> Option<Arc<[Arc<Grant>]>> {
-        self.lists.get(name).cloned()
-    }
-
-    fn remember(&mut self, name: KeyAndCaller, list: Arc<[Arc<Grant>]>) {
-        if self.lists.len() >= MAX_CACHED || self.grants + list.len() > MAX_CACHED_IN_LISTS {
-            *self = Self::default();
-        }
-        self.grants += list.len();
-        if let Some(before) = self.lists.insert(name, list) {
-            self.grants -= before.len();
-        }
-    }
-}
-
 #[async_trait]
 impl Store for SqliteStore {
+    fn caches(&self) -> Caches {
+        Caches(vec![("store", self.lookups.clone())])
+    }
+
     async fn realm(&self) -> Result<Realm, StoreError> {
         Ok(self.realm.clone())
     }
@@ -287,60 +251,10 @@ async fn connect(path: &Path, create: bool) -> Result<SqlitePool, StoreError> {
         .map_err(while_doing("opening the store"))
 }
 
-fn remember<K: std::hash::Hash + Eq, V>(cached: &mut HashMap<K, V>, key: K, value: V) {
-    if cached.len() >= MAX_CACHED {
-        cached.clear();
-    }
-    cached.insert(key, value);
-}
-
 fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy {
     move |error| StoreError::Database { doing, error }
 }
 
 fn corrupt(what: &'static str, problem: impl ToString) -> StoreError {
     StoreError::Corrupt { what, problem: problem.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::encryption_context::EncryptionContext;
-    use crate::policy::{GrantConstraint, GrantOperation, GrantTerms, PrincipalArn};
-    use crate::time::UnixTime;
-
-    use super::*;
-
-    #[test]
-    fn lists_of_grants_are_bounded_by_the_grants_in_them() {
-        let grant = Arc::new(Grant {
-            id: GrantId::from_bytes([7; 32]),
-            resource: "key".into(),
-            name: None,
-            terms: GrantTerms {
-                grantee: PrincipalArn::parse("arn:aws:iam::111122223333:user/alice").unwrap(),
-                retiring: None,
-                operations: [GrantOperation::Decrypt].into_iter().collect(),
-                constraint: Some(GrantConstraint::EncryptionContextEquals(EncryptionContext::EMPTY)),
-            },
-            issuing_account: "111122223333".into(),
-            created_at: UnixTime::from_secs(0),
-        });
-        let name = |caller: usize| (KeyId::from_bytes([1; 16]), Box::from(caller.to_string()));
-        let mut lists = GrantsTo::default();
-        for caller in 0..10 {
-            lists.remember(name(caller), vec![Arc::clone(&grant); 20_000].into());
-            assert!(lists.grants <= MAX_CACHED_IN_LISTS, "{} grants", lists.grants);
-            assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
-            assert_eq!(lists.get(&name(caller)).unwrap().len(), 20_000);
-        }
-        // The same list again takes the place of the one before.
-        for _ in 0..10 {
-            lists.remember(name(9), vec![Arc::clone(&grant); 10].into());
-        }
-        assert_eq!(lists.grants, lists.lists.values().map(|list| list.len()).sum::<usize>());
-        for caller in 100..100 + 2 * MAX_CACHED {
-            lists.remember(name(caller), Arc::default());
-        }
-        assert!(lists.lists.len() <= MAX_CACHED);
-    }
 }
