@@ -4,10 +4,14 @@ mod described_request;
 mod evidence;
 mod explain;
 mod explanation_text;
+mod from_describe_eif;
+mod from_eif;
 mod get;
+mod image;
 mod lint;
 mod put;
 mod replay;
+mod rollout;
 
 use std::path::Path;
 
@@ -25,6 +29,9 @@ pub(super) enum PolicyCommand {
     Explain(Box<explain::Explain>),
     Replay(replay::Replay),
     Lint(lint::Lint),
+    FromEif(from_eif::FromEif),
+    FromDescribeEif(from_describe_eif::FromDescribeEif),
+    Rollout(rollout::Rollout),
 }
 
 impl PolicyCommand {
@@ -35,6 +42,9 @@ impl PolicyCommand {
             PolicyCommand::Explain(command) => command.run(data_dir).await,
             PolicyCommand::Replay(command) => command.run(data_dir).await,
             PolicyCommand::Lint(command) => command.run(data_dir).await,
+            PolicyCommand::FromEif(command) => command.run(),
+            PolicyCommand::FromDescribeEif(command) => command.run(),
+            PolicyCommand::Rollout(command) => command.run(),
         }
     }
 }

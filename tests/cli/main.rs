@@ -10,6 +10,7 @@
 )]
 
 mod help;
+mod policy_lint;
 mod program;
 
 use std::fs;
