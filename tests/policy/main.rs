@@ -15,6 +15,7 @@ mod evaluation;
 mod grants;
 mod identity;
 mod lint;
+mod lint_agrees;
 mod lint_corpus;
 mod properties;
 mod refused;

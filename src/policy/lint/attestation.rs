@@ -123,7 +123,7 @@ impl ReadCondition {
     /// Whether it holds of a request without the key.
     pub(super) fn holds_when_absent(&self) -> bool {
         if self.operator.comparison == Comparison::Null {
-            return self.asks_for_absence() == Some(true);
+            return self.values.iter().any(|item| item.value == Some(Operand::Absence(true)));
         }
         self.operator.result_when_absent()
     }
@@ -175,9 +175,8 @@ fn allowed_without(statement: &Statement, findings: &mut Findings<'_>) {
     }
     // Of an operator on several registers once.
     let mut keys_of: BTreeMap<usize, (&ReadCondition, Vec<String>)> = BTreeMap::new();
-    let satisfied = on_attestation().filter(|condition| {
-        condition.operator.comparison != Comparison::Null && condition.holds_when_absent()
-    });
+    let satisfied = on_attestation()
+        .filter(|condition| condition.holds_when_absent() && condition.asks_for_absence() != Some(true));
     for condition in satisfied {
         let (_, keys) = keys_of.entry(condition.operator_span.start).or_insert((condition, Vec::new()));
         keys.push(condition.key.to_string());

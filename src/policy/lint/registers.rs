@@ -151,7 +151,8 @@ fn contradictions(statement: &Statement, findings: &mut Findings<'_>) {
             seen.insert(later.index, later);
             continue;
         };
-        if let (Some(a), Some(b)) = (&earlier.values, &later.values)
+        if !(earlier.condition.holds_when_absent() && later.condition.holds_when_absent())
+            && let (Some(a), Some(b)) = (&earlier.values, &later.values)
             && !a.is_empty()
             && !b.is_empty()
             && a.is_disjoint(b)
@@ -167,6 +168,7 @@ fn contradictions(statement: &Statement, findings: &mut Findings<'_>) {
     for excluded in statement.excluded() {
         let contradicted = pinned.iter().find(|pinned| {
             pinned.index == excluded.index
+                && !(pinned.condition.holds_when_absent() && excluded.condition.holds_when_absent())
                 && matches!((&pinned.values, &excluded.values), (Some(a), Some(b)) if !a.is_empty() && a.is_subset(b))
         });
         if let Some(pinned) = contradicted {
