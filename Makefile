@@ -51,8 +51,8 @@ crowd: prerequisites ## Hold 200 enclaves' connections through the forwarder for
 	NITRO_KEY_BROKER_CROWD_SECONDS=$(or $(SECONDS),60) cargo test --locked --test forward crowd -- --nocapture
 
 .PHONY: differential
-differential: peers ## Compare with published verifiers of documents and signatures, two decoders, OpenSSL and AWS's signer (part of `make test`)
-	cargo test --locked --test differential --test sigv4_peers
+differential: peers ## Compare with published verifiers of documents and signatures, evaluators of policies, two decoders, OpenSSL and AWS's signer (part of `make test`)
+	cargo test --locked --test differential --test sigv4_peers --test evaluators
 
 .PHONY: bench-peers
 bench-peers: peers ## Measure the verifier beside published ones, in one run

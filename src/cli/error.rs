@@ -26,6 +26,11 @@ impl CliError {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
+    /// What it says, without advice.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn print(&self) {
         // There is nowhere to report that standard error is closed.
         let mut stderr = std::io::stderr().lock();

@@ -118,6 +118,6 @@ pub use pattern::Pattern;
 pub use question::{Algorithms, Question};
 pub use statement::Effect;
 pub use trace::{
-    Applies, Decision, DecisionKind, ElementTrace, Explanation, GrantTrace, PolicyTrace, StatementTrace,
-    explain_access, explain_by_identity,
+    Applies, Deciding, Decision, DecisionKind, ElementTrace, Explanation, GrantTrace, PolicyTrace,
+    StatementTrace, explain_access, explain_by_identity,
 };

@@ -1,5 +1,7 @@
 //! A judgement with everything that led to it: for each statement and grant, which elements match and which do not.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::attached::{AttachedPolicy, AttachedStatement};
@@ -237,6 +239,84 @@ impl Decision {
         };
         Self { allowed: false, kind, because }
     }
+}
+
+/// What decided: a statement of the key's policy, one of the caller's, or a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deciding {
+    /// Of the key's policy.
+    Statement(StatementRef),
+    /// Of the caller's policy of this name.
+    IdentityStatement(String, StatementRef),
+    /// A grant, by its id.
+    Grant(String),
+}
+
+impl Deciding {
+    /// Whether it has this name: a `Sid`, `Statement[0]`, or a grant's id.
+    pub fn is_named(&self, name: &str) -> bool {
+        match self {
+            Self::Statement(statement) | Self::IdentityStatement(_, statement) => {
+                statement.sid.as_deref() == Some(name) || format!("Statement[{}]", statement.index) == name
+            }
+            Self::Grant(id) => id == name,
+        }
+    }
+}
+
+impl fmt::Display for Deciding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Statement(statement) => write!(f, "{statement}"),
+            Self::IdentityStatement(policy, statement) => write!(f, "policy {policy:?} {statement}"),
+            Self::Grant(id) => write!(f, "grant {id}"),
+        }
+    }
+}
+
+impl Explanation {
+    /// What decided, where something did and not the lack of it.
+    pub fn deciding(&self) -> Vec<Deciding> {
+        use Applies::{ToTheAccount, Yes};
+        let of_key = |effect, how: &[Applies]| {
+            first_of(&self.key_policy, effect, how).map(Deciding::Statement).into_iter()
+        };
+        let of_identity = |effect| {
+            self.identity_policies.iter().find_map(|policy| {
+                first_of(&policy.statements, effect, &[Yes])
+                    .map(|statement| Deciding::IdentityStatement(policy.name.clone(), statement))
+            })
+        };
+        match self.decision.kind {
+            DecisionKind::AllowedByKeyPolicy => of_key(Effect::Allow, &[Yes]).collect(),
+            DecisionKind::AllowedByBoth => {
+                let named = of_key(Effect::Allow, &[Yes]).chain(of_key(Effect::Allow, &[ToTheAccount]));
+                named.take(1).chain(of_identity(Effect::Allow)).collect()
+            }
+            DecisionKind::AllowedByIdentityPolicy => of_identity(Effect::Allow).into_iter().collect(),
+            DecisionKind::AllowedByGrant => {
+                let grant = self.grants.iter().find(|grant| grant.applies);
+                grant.map(|grant| Deciding::Grant(grant.grant.clone())).into_iter().collect()
+            }
+            DecisionKind::ExplicitDeny => {
+                let denying = of_key(Effect::Deny, &[Yes, ToTheAccount]).chain(of_identity(Effect::Deny));
+                denying.take(1).collect()
+            }
+            DecisionKind::AllowedToRoot
+            | DecisionKind::AllowedToRetire
+            | DecisionKind::NotDenied
+            | DecisionKind::NotAllowed
+            | DecisionKind::Failed
+            | DecisionKind::AnotherAccount => Vec::new(),
+        }
+    }
+}
+
+fn first_of(statements: &[StatementTrace], effect: Effect, how: &[Applies]) -> Option<StatementRef> {
+    let mut applying = statements.iter();
+    applying
+        .find(|statement| statement.effect == effect && how.contains(&statement.applies))
+        .map(StatementTrace::reference)
 }
 
 fn trace_attached(identity: &[AttachedPolicy], inquiry: &Inquiry<'_>) -> Vec<PolicyTrace> {

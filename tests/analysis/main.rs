@@ -17,6 +17,7 @@ mod mint;
 
 mod explanations;
 mod records;
+mod sample_log;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;

@@ -9,6 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod analysis;
 mod help;
 mod policy_lint;
 mod program;

@@ -10,7 +10,8 @@ use crate::store::KeyEntry;
 use crate::time::UnixTime;
 
 /// The key of a request of which no key is known.
-const IMAGINED_KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+pub(in crate::cli) const IMAGINED_KEY: &str =
+    "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
 
 /// What is asked, and all that conditions may look at.
 #[derive(Debug, Args)]

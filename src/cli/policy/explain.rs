@@ -3,28 +3,28 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::described_request::DescribedRequest;
 use super::evidence::{EvidenceOptions, Standing};
 use super::explanation_text::print_explanation;
-use super::{read_identity_policy, read_policy};
-use crate::analysis::grant_of_json;
-use crate::cli::data_dir::{DataDir, find_key, read_input};
+use super::{read_attached_policies, read_grants, read_policy};
+use crate::cli::data_dir::{DataDir, find_key};
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
-use crate::policy::{AttachedPolicy, Grant, KeyPolicy, Policies, PolicyName, explain_access};
+use crate::policy::{KeyPolicy, Policies, explain_access};
 use crate::store::{GrantStore, IdentityPolicyStore, KeyEntry, Store};
 
-/// Bytes of a file of grants at most.
-const MAX_GRANTS_BYTES: u64 = 1024 * 1024;
+/// Stands below the options, of which there are too many for the longer form on one screen.
+const AFTER_HELP: &str = "\
+With --key, its policy, facts, grants and the principal's policies are those of the store; FILE
+takes the place of the key's policy. A document that is not genuine decides nothing. Exit status
+0 when allowed, 1 when denied or refused.";
 
 /// Say what would be decided, and for every statement and grant why.
-///
-/// With --key, its policy, facts, grants and the principal's policies are those of the store; FILE takes the place of the
-/// key's policy. A document that is not genuine decides nothing. Exit status 0 when allowed, 1 when denied or refused.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true, after_help = AFTER_HELP)]
 pub(in crate::cli) struct Explain {
     /// A key policy to ask, or - for standard input.
     #[arg(value_name = "FILE", required_unless_present = "key")]
@@ -51,6 +51,10 @@ pub(in crate::cli) struct Explain {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+
+    /// Print help.
+    #[arg(long, short, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 impl Explain {
@@ -60,7 +64,10 @@ impl Explain {
         let evidence = self.evidence.read(at)?;
         let mut facts = self.request.facts(at)?;
 
-        let mut identity = self.identity_policies()?;
+        let mut identity = match self.identity_policy.as_slice() {
+            [] => None,
+            paths => Some(read_attached_policies(paths)?),
+        };
         let mut grants = None;
         let mut entry: Option<Arc<KeyEntry>> = None;
         if let Some(key) = &self.key {
@@ -81,7 +88,8 @@ impl Explain {
             self.request.set_imagined_key(&mut facts)?;
         }
         if !self.grant.is_empty() {
-            grants = Some(self.grants(&facts.resource)?);
+            let read = self.grant.iter().map(|path| read_grants(path, &facts.resource));
+            grants = Some(read.collect::<Result<Vec<_>, _>>()?.concat());
         }
         for (index, digits) in &evidence.pcrs {
             facts.set_pcr(*index, digits).map_err(CliError::usage)?;
@@ -115,7 +123,7 @@ impl Explain {
             print_line(&format!("by        {}", facts.caller))?;
             print_line(&format!("at        {}", facts.now))?;
             print_line(&format!("document  {}", evidence.standing))?;
-            for (key, value) in facts.shown() {
+            for (key, value) in facts.shown().iter().filter(|(key, value)| !is_unused_register(key, value)) {
                 print_line(&format!("with      {key} {value}"))?;
             }
             print_explanation(&explanation)?;
@@ -128,37 +136,12 @@ impl Explain {
             (false, _) => Err(CliError::failed(format!("denied: {}", explanation.decision.because))),
         }
     }
+}
 
-    fn identity_policies(&self) -> Result<Option<Vec<AttachedPolicy>>, CliError> {
-        if self.identity_policy.is_empty() {
-            return Ok(None);
-        }
-        let attached = self.identity_policy.iter().zip(1..).map(|(path, number)| {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let name = PolicyName::parse(&stem).or_else(|_| PolicyName::parse(&format!("policy-{number}")));
-            Ok(AttachedPolicy { name: name.map_err(CliError::usage)?, policy: read_identity_policy(path)? })
-        });
-        attached.collect::<Result<_, _>>().map(Some)
-    }
-
-    fn grants(&self, resource: &str) -> Result<Vec<Arc<Grant>>, CliError> {
-        let mut grants = Vec::new();
-        for path in &self.grant {
-            let wrong = |error: &dyn std::fmt::Display| {
-                CliError::usage(format!("the grant in {}: {error}", path.display()))
-            };
-            let content = read_input(path, MAX_GRANTS_BYTES)?;
-            let json: serde_json::Value = serde_json::from_slice(&content).map_err(|error| wrong(&error))?;
-            let listed = match json {
-                serde_json::Value::Array(listed) => listed,
-                one => vec![one],
-            };
-            for grant in listed {
-                let number = u8::try_from(grants.len()).map_err(|_| wrong(&"more than 256 grants"))?;
-                grants
-                    .push(Arc::new(grant_of_json(&grant, resource, number).map_err(|error| wrong(&error))?));
-            }
-        }
-        Ok(grants)
-    }
+/// Whether nothing was measured into a register. Those of the image are shown all the same: that is debug mode.
+fn is_unused_register(key: &str, value: &str) -> bool {
+    let of_image = ["PCR0", "PCR1", "PCR2"].map(|name| format!("kms:RecipientAttestation:{name}"));
+    key.starts_with("kms:RecipientAttestation:PCR")
+        && !of_image.contains(&key.to_owned())
+        && value.trim_matches('"').bytes().all(|digit| digit == b'0')
 }
