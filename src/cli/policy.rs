@@ -1,12 +1,17 @@
-//! `policy put`, `policy get`, `policy explain`, `policy replay`.
+//! `policy put`, `policy get` and what works on the texts of policies.
 
 mod described_request;
 mod evidence;
 mod explain;
 mod explanation_text;
+mod from_describe_eif;
+mod from_eif;
 mod get;
+mod image;
+mod lint;
 mod put;
 mod replay;
+mod rollout;
 mod unit_tests;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +41,10 @@ pub(super) enum PolicyCommand {
     Get(get::Get),
     Explain(Box<explain::Explain>),
     Replay(replay::Replay),
+    Lint(lint::Lint),
+    FromEif(from_eif::FromEif),
+    FromDescribeEif(from_describe_eif::FromDescribeEif),
+    Rollout(rollout::Rollout),
     Test(unit_tests::Test),
 }
 
@@ -46,6 +55,10 @@ impl PolicyCommand {
             PolicyCommand::Get(command) => command.run(data_dir).await,
             PolicyCommand::Explain(command) => command.run(data_dir).await,
             PolicyCommand::Replay(command) => command.run(data_dir).await,
+            PolicyCommand::Lint(command) => command.run(data_dir).await,
+            PolicyCommand::FromEif(command) => command.run(),
+            PolicyCommand::FromDescribeEif(command) => command.run(),
+            PolicyCommand::Rollout(command) => command.run(),
             PolicyCommand::Test(command) => command.run(),
         }
     }
