@@ -49,6 +49,8 @@ async fn an_allowed_request_is_recorded_with_the_names_of_cloudtrail() {
     let event_id = record["eventID"].take();
     uuid::Uuid::try_parse(event_id.as_str().unwrap()).unwrap();
     assert_ne!(event_id, answer.request_id());
+    let log = record["chain"]["log"].take();
+    assert!(log.as_str().unwrap().starts_with("nitro-key-broker/audit/"), "{log}");
     let root_sha256 = hex::encode(Sha256::digest(development_root().certificate_der()));
     assert_eq!(
         record,
@@ -111,6 +113,7 @@ async fn an_allowed_request_is_recorded_with_the_names_of_cloudtrail() {
             "managementEvent": true,
             "recipientAccountId": "111122223333",
             "eventCategory": "Management",
+            "chain": {"sequence": 0, "log": null, "tree": []},
         })
     );
 }

@@ -3,13 +3,21 @@
 //! The type system holds the order: an operation's result is [`Unrecorded`] and becomes an answer only by
 //! [`Unrecorded::release`], which takes the [`Recorded`] that [`AuditLog::record`] yields once the record is on disk.
 
+pub mod chain;
+mod checkpoint;
 mod event;
+mod file;
 mod log;
 pub mod reader;
 pub mod record;
+pub mod sink;
+pub mod verify;
+mod writer;
 
+pub use checkpoint::{CheckpointKeyError, checkpoint_path, create_key, open_key, read_checkpoint};
 pub use event::{AskedOf, AuditEvent, Ending, Outcome, Subject};
-pub use log::{AuditError, AuditLog, ExpectedRecord};
+pub use file::Rotation;
+pub use log::{AuditError, AuditLog, AuditSettings, ExpectedRecord};
 
 /// An id for a request or a record, a UUID. Ids are for people who compare logs; nothing rests on nobody guessing them.
 pub fn random_id() -> String {

@@ -18,6 +18,34 @@ pub fn sha384(parts: &[&[u8]]) -> [u8; SHA384_LEN] {
     to_array(context.finish())
 }
 
+/// SHA-256 of what comes in pieces.
+#[derive(Clone)]
+pub struct Sha256(Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Sha256 {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> [u8; SHA256_LEN] {
+        to_array(self.0.finish())
+    }
+}
+
+impl std::fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sha256")
+    }
+}
+
 /// SHA-384 of what comes in pieces.
 #[derive(Clone)]
 pub struct Sha384(Context);

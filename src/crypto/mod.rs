@@ -6,6 +6,7 @@ mod aead;
 mod cbc;
 mod digest;
 mod ecdh;
+mod ed25519;
 mod hmac;
 mod import_wrapping;
 mod kdf;
@@ -17,8 +18,11 @@ mod signature;
 
 pub use aead::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey};
 pub use cbc::{CBC_IV_LEN, aes256_cbc_encrypt};
-pub use digest::{SHA256_LEN, Sha384, sha256, sha384};
+pub use digest::{SHA256_LEN, Sha256, Sha384, sha256, sha384};
 pub use ecdh::{EcdhPublicKey, ecdh};
+pub use ed25519::{
+    ED25519_PUBLIC_KEY_LEN, ED25519_SEED_LEN, ED25519_SIGNATURE_LEN, Ed25519PrivateKey, verify_ed25519,
+};
 pub use hmac::{HmacDigest, hmac, hmac_sha256, verify_hmac};
 pub use import_wrapping::{ImportWrapping, unwrap_imported};
 pub use kdf::hkdf_sha256;

@@ -31,7 +31,9 @@ const FLOORS: [Floor; 7] = [
             "eif",
             "encryption_context",
             "json",
+            "merkle",
             "metrics",
+            "signed_note",
             "text",
             "time",
             "x509",
@@ -40,7 +42,7 @@ const FLOORS: [Floor; 7] = [
     Floor {
         name: "F1 domain, pure",
         order: Order::AsWritten,
-        modules: &["attestation", "policy", "keys", "audit::event", "audit::record"],
+        modules: &["attestation", "policy", "keys", "audit::event", "audit::record", "audit::chain"],
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
     Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },
