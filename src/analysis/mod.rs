@@ -5,11 +5,13 @@
 //! live decision, and nothing here can make a permit. It reads; nothing is changed.
 
 mod current;
+mod difference;
 mod grant_json;
 mod recorded;
 mod replay;
 
 pub use current::{Applicable, CurrentPolicies, Scope};
+pub use difference::{MAX_COMBINATIONS, Outcome, PolicyDifference, RuleChange, Witness, policy_difference};
 pub use grant_json::{GrantJsonError, grant_of_json};
 pub use recorded::{NotReplayable, RecordedDecision, RecordedOf, recorded_decisions};
 pub use replay::{

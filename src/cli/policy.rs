@@ -1,6 +1,7 @@
 //! `policy put`, `policy get`, `policy explain`, `policy replay`.
 
 mod described_request;
+mod diff;
 mod evidence;
 mod explain;
 mod explanation_text;
@@ -37,6 +38,7 @@ pub(super) enum PolicyCommand {
     Explain(Box<explain::Explain>),
     Replay(replay::Replay),
     Test(unit_tests::Test),
+    Diff(diff::Diff),
 }
 
 impl PolicyCommand {
@@ -47,6 +49,7 @@ impl PolicyCommand {
             PolicyCommand::Explain(command) => command.run(data_dir).await,
             PolicyCommand::Replay(command) => command.run(data_dir).await,
             PolicyCommand::Test(command) => command.run(),
+            PolicyCommand::Diff(command) => command.run(),
         }
     }
 }

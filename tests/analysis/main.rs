@@ -15,6 +15,7 @@ mod generated_policies;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod mint;
 
+mod differences;
 mod explanations;
 mod records;
 mod sample_log;
