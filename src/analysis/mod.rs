@@ -9,6 +9,7 @@ mod difference;
 mod grant_json;
 mod recorded;
 mod replay;
+mod who_can;
 
 pub use current::{Applicable, CurrentPolicies, Scope};
 pub use difference::{MAX_COMBINATIONS, Outcome, PolicyDifference, RuleChange, Witness, policy_difference};
@@ -17,3 +18,4 @@ pub use recorded::{NotReplayable, RecordedDecision, RecordedOf, recorded_decisio
 pub use replay::{
     Change, ChangeGroup, Counts, MAX_GROUPS, NotReplayed, Replay, ReplayReport, Rulings, Unknown, judge_again,
 };
+pub use who_can::{Access, AccessRow, AllowedActions, KnownParties, MAX_IMAGES, MAX_PRINCIPALS, access};

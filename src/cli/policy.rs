@@ -9,6 +9,7 @@ mod get;
 mod put;
 mod replay;
 mod unit_tests;
+mod who_can;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(super) enum PolicyCommand {
     Replay(replay::Replay),
     Test(unit_tests::Test),
     Diff(diff::Diff),
+    WhoCan(who_can::WhoCan),
 }
 
 impl PolicyCommand {
@@ -50,6 +52,7 @@ impl PolicyCommand {
             PolicyCommand::Replay(command) => command.run(data_dir).await,
             PolicyCommand::Test(command) => command.run(),
             PolicyCommand::Diff(command) => command.run(),
+            PolicyCommand::WhoCan(command) => command.run(data_dir).await,
         }
     }
 }

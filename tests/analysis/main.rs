@@ -19,6 +19,7 @@ mod differences;
 mod explanations;
 mod records;
 mod sample_log;
+mod who_can;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
