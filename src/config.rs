@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod forward;
+mod otlp;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,6 +11,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+pub use otlp::OtlpSettings;
 
 use self::audit::AuditConfig;
 use crate::attestation::Requirements;
@@ -57,6 +60,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Where counters and health can be asked for.
     pub metrics: Option<ListenUrl>,
+    /// Where telemetry goes.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -138,6 +143,7 @@ impl Config {
             // The command line has no flags for it.
             audit: _,
             metrics,
+            otlp,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -154,6 +160,7 @@ impl Config {
             max_connections: max_connections.or(self.max_connections),
             audit: self.audit,
             metrics: metrics.or(self.metrics),
+            otlp: otlp.or(self.otlp),
         }
     }
 

@@ -20,6 +20,7 @@ mod output;
 mod policy;
 mod principal;
 mod serve;
+mod telemetry;
 mod verify;
 
 use std::path::PathBuf;

@@ -11,10 +11,11 @@ use super::error::CliError;
 use super::logging::{self, LogFormat};
 use super::monitoring::Monitoring;
 use super::output::print_line;
+use super::telemetry::Telemetry;
 use crate::api::Api;
 use crate::attestation::{TrustAnchors, Verifier};
 use crate::audit::reader::is_chained;
-use crate::audit::sink::SinkSpec;
+use crate::audit::sink::{AuditSink, SinkSpec};
 use crate::audit::{AuditError, AuditLog, AuditSettings, create_key, open_key};
 use crate::config::audit::AuditConfig;
 use crate::config::{Config, ListenSocket, ListenUrl};
@@ -108,15 +109,18 @@ impl Serve {
         let window = config.signature_window().map_err(CliError::usage)?;
         let trust_anchors = trust_anchors(&config.trust_anchors)?;
         let configured: Vec<String> = trust_anchors.configured().map(ToString::to_string).collect();
-        logging::start(log_format, &configured)?;
+        let telemetry = Telemetry::start(&config)?;
+        logging::start(log_format, &configured, telemetry.layer())?;
         warn_of_development_settings(&config, &configured);
 
         let verifier = Verifier::new(trust_anchors, config.requirements());
         let store = Arc::new(data_dir.open_store().await?);
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
-        let audit = open_audit_log(&config.audit, data_dir)?;
-        let api = Api::new(broker, audit, Arc::new(UnixTime::now)).with_signature_window(window);
+        let audit = open_audit_log(&config.audit, data_dir, telemetry.audit_sink())?;
+        let api = Api::new(broker, audit, Arc::new(UnixTime::now))
+            .with_signature_window(window)
+            .with_callers_trace(telemetry.callers_trace());
         let api = Arc::new(api);
         let tls = TlsFiles::of(&config, data_dir)?;
         let (urls, server_config) = server_config(&config, &tls)?;
@@ -128,7 +132,11 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
-        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[&*api, server.metrics()]);
+        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[
+            &*api,
+            server.metrics(),
+            telemetry.metrics(),
+        ]);
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
         let shutdown = async {
             shutdown.await;
@@ -138,6 +146,7 @@ impl Serve {
         housekeeping.abort();
         api.store_usages().await.map_err(CliError::failed)?;
         api.finish_audit().await;
+        telemetry.stop().await;
         monitoring.stop().await;
         tracing::info!("drained and stopped");
         Ok(())
@@ -159,12 +168,17 @@ impl Serve {
             max_connections: self.max_connections,
             audit: AuditConfig::default(),
             metrics: self.metrics,
+            otlp: None,
         }
     }
 }
 
 /// The audit log with all its sinks, and the key that signs its checkpoints.
-fn open_audit_log(config: &AuditConfig, data_dir: &DataDir) -> Result<AuditLog, CliError> {
+fn open_audit_log(
+    config: &AuditConfig,
+    data_dir: &DataDir,
+    collector: Option<Box<dyn AuditSink>>,
+) -> Result<AuditLog, CliError> {
     let specs = config.sinks();
     let built = specs
         .iter()
@@ -173,7 +187,7 @@ fn open_audit_log(config: &AuditConfig, data_dir: &DataDir) -> Result<AuditLog, 
         file: specs.contains(&SinkSpec::File).then(|| data_dir.audit_log()),
         rotation: config.rotation(),
         signer: Some(audit_key(data_dir)?),
-        sinks: built.filter_map(Result::transpose).collect::<Result<_, _>>()?,
+        sinks: built.filter_map(Result::transpose).chain(collector.map(Ok)).collect::<Result<_, _>>()?,
     };
     AuditLog::start(settings).map_err(|error| match error {
         AuditError::Tampered { .. } | AuditError::AnotherLog { .. } => CliError::failed(error).hint(
