@@ -15,9 +15,11 @@ mod broker;
 #[path = "support/signer.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use broker::enclave::{Enclave, development_root};
@@ -26,6 +28,7 @@ use nitro_key_broker::attestation::TrustAnchors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use signer::sign;
+use small_disk::SmallDisk;
 
 const INTERNAL: &str = "500 KMSInternalException: The request failed inside the broker; its log says why.";
 
@@ -288,35 +291,4 @@ async fn when_the_log_can_be_written_again_it_goes_on() {
         .map(|record| record["requestID"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(recorded, answered, "whole records of the answered requests and nothing else");
-}
-
-/// A tmpfs of a few pages, where the test may mount one.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = |options: &str| {
-            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output()
-        };
-        if !mount("size=64k").is_ok_and(|done| done.status.success()) {
-            return None;
-        }
-        std::fs::write(folder.path().join("ballast"), [0; 16384]).unwrap();
-        Some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.0.path().join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
 }
