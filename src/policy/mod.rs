@@ -73,6 +73,7 @@ mod inquiry;
 mod json;
 mod judge;
 mod lint;
+mod mentions;
 mod never_present;
 mod operand;
 mod operator;
@@ -112,6 +113,7 @@ pub use judge::{
     AllowedBy, Policies, judge_access, judge_by_identity, judge_retirement, judge_unless_denied,
 };
 pub use lint::{Finding, LintOptions, Place, PolicyKind, Rule, Severity, lint, rule, rules};
+pub use mentions::Mentioned;
 pub use never_present::NeverPresent;
 pub use particulars::Particulars;
 pub use pattern::Pattern;
