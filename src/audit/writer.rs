@@ -83,7 +83,12 @@ impl Writer {
             }
             _ => None,
         };
-        Ok(Self { head, file, workers, notary, unsigned_since: None })
+        let mut writer = Self { head, file, workers, notary, unsigned_since: None };
+        if writer.unsigned() > 0 {
+            // Written before a crash that left no time to sign them.
+            writer.unsigned_since = Some(Instant::now());
+        }
+        Ok(writer)
     }
 
     /// Chains lines and makes them durable in one sink at least; the others follow.

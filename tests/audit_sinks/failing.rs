@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nitro_key_broker::audit::chain::{ChainHead, read_link};
+use nitro_key_broker::audit::chain::{Begin, ChainFault, ChainHead, read_link};
+use nitro_key_broker::audit::reader::Lines;
 use nitro_key_broker::audit::sink::{AuditSink, ChainedRecord, SinkError};
+use nitro_key_broker::audit::verify::{Expectations, Fault, verify};
 use nitro_key_broker::audit::{AuditError, AuditLog, AuditSettings};
 use serde_json::json;
 
@@ -19,13 +21,14 @@ use crate::{head, write};
 #[derive(Clone, Default)]
 pub struct Handle {
     lines: Arc<Mutex<Vec<Vec<u8>>>>,
+    head: Arc<Mutex<Option<ChainHead>>>,
     fails: Arc<AtomicBool>,
     blocks: Arc<AtomicBool>,
 }
 
 impl Handle {
     fn sink(&self, is_durable: bool) -> Box<dyn AuditSink> {
-        Box::new(TestSink { handle: self.clone(), is_durable, head: None })
+        Box::new(TestSink { handle: self.clone(), is_durable })
     }
 
     fn failing() -> Self {
@@ -42,7 +45,6 @@ impl Handle {
 struct TestSink {
     handle: Handle,
     is_durable: bool,
-    head: Option<ChainHead>,
 }
 
 impl AuditSink for TestSink {
@@ -62,8 +64,12 @@ impl AuditSink for TestSink {
             return Err(SinkError::new("it was told to fail"));
         }
         self.handle.lines.lock().unwrap().extend(records.iter().map(|record| record.line.clone()));
-        self.head = Some(head.clone());
+        *self.handle.head.lock().unwrap() = Some(head.clone());
         Ok(())
+    }
+
+    fn stored_head(&mut self) -> Result<Option<ChainHead>, SinkError> {
+        Ok(self.handle.head.lock().unwrap().clone())
     }
 }
 
@@ -150,6 +156,29 @@ async fn a_file_that_comes_back_gets_what_it_has_missed() {
     assert_eq!(head(&path).next_sequence(), written + 1);
     log.finish().await;
     assert_eq!(handle.lines.lock().unwrap().concat(), std::fs::read(&path).unwrap());
+}
+
+/// What the file will never get leaves a gap that is said, and that the other sink's lines close.
+#[tokio::test]
+async fn a_file_that_another_sink_has_overtaken_goes_on_behind_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let handle = Handle::default();
+    for (file, numbers) in [(Some(path.clone()), 0..3), (None, 3..5), (Some(path.clone()), 5..7)] {
+        let log = start(file, handle.sink(true));
+        write(&log, numbers).await;
+        log.finish().await;
+        drop(log);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let expectations = || Expectations { checkpoints: Vec::new(), begin: Begin::AtRecord0 };
+    let finding = verify(Lines::of_log(&path).unwrap(), expectations(), &mut |_| {}).unwrap().unwrap_err();
+    let fault = Fault::Chain(ChainFault::Sequence { expected: 3, actual: 5 });
+    assert_eq!((finding.sequence, finding.fault), (3, fault));
+
+    let missing = handle.lines.lock().unwrap()[3..5].concat();
+    std::fs::write(folder.path().join("audit-00000000000000000003.jsonl"), missing).unwrap();
+    assert_eq!(head(&path).next_sequence(), 7);
 }
 
 #[tokio::test]

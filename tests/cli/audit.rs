@@ -212,6 +212,36 @@ error: audit key file [DIR]/data/audit.key has mode 0644, expected 0600: others 
 }
 
 #[test]
+fn a_log_that_was_touched_is_not_gone_on_with() {
+    let serve = ["serve", "--listen", "http://127.0.0.1:0"];
+    let data_dir = with_log();
+    let path = data_dir.path().join("data/audit.jsonl");
+    let log = fs::read_to_string(&path).unwrap();
+    fs::write(&path, log.replacen("request-6", "request-9", 1)).unwrap();
+    data_dir.assert_transcript(
+        &data_dir.run(&serve),
+        str![[r#"
+error: audit log [DIR]/data/audit.jsonl: record 6 (line 2 of [DIR]/data/audit.jsonl, byte 1806) is bad: the record behind it, 7, says that this line has the SHA-256 7080bf133b7ce50531eeed8380fa67d49ffa97c1cdba5c61eff36a6fcd8a7a3a, and it has dd5098798c96ac6736d2fc2499b909623bd25172d0b4ef5f66bfc147dc4a86cf
+hint: `nitro-key-broker audit verify` tells more; to begin a new log, move audit.key and all audit files out of the data directory and keep them, they are evidence
+[status 1]
+
+"#]],
+    );
+    fs::write(&path, &log).unwrap();
+    fs::remove_file(data_dir.path().join("data/audit.key")).unwrap();
+    data_dir.assert_transcript(
+        &data_dir.run(&serve),
+        str![[r#"
+error: [DIR]/data/audit.key is gone, which signs for this audit log
+hint: restore it, or begin a new log: move all audit files out of the data directory and keep them
+[status 1]
+
+"#]],
+    );
+    assert!(!data_dir.path().join("data/audit.key").exists(), "another key would be another log");
+}
+
+#[test]
 fn records_are_found() {
     let data_dir = with_log();
     assert_data_eq!(data_dir.stdout(&["audit", "query"]), file!["golden/audit_query.txt"]);
