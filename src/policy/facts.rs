@@ -161,6 +161,20 @@ impl RequestFacts {
         Ok(())
     }
 
+    /// Whether the key's values are stated, and not what follows from something else.
+    pub fn is_stated(key: &ConditionKey) -> bool {
+        key.follows_from().is_none()
+    }
+
+    /// The same, asking for another action.
+    ///
+    /// # Errors
+    /// When the action is none of KMS's.
+    pub fn asking_for(&self, action: &str) -> Result<Self, FactError> {
+        let action = find_action(action).ok_or_else(|| FactError::UnknownAction(shorten(action)))?;
+        Ok(Self { action, ..self.clone() })
+    }
+
     /// Says what the enclave's registers hold, in lower-case hexadecimal.
     ///
     /// # Errors
@@ -278,7 +292,7 @@ impl<'q> Question<'q> {
 
 impl ConditionKey {
     /// The key that has the value: some have two names, and of a key's spec follows whether there is a key.
-    fn stated(self) -> Self {
+    pub(crate) fn stated(self) -> Self {
         match self {
             Self::RecipientAttestationImageSha384 => Self::RecipientAttestationPcr(0),
             Self::CustomerMasterKeySpec | Self::MultiRegion => Self::KeySpec,

@@ -196,6 +196,29 @@ impl Operand {
         }))
     }
 
+    /// Values of requests that this one tells from others: itself, or of an order both sides of its border.
+    pub(super) fn samples(&self) -> Vec<String> {
+        let without_wildcards = |text: &str| text.replace('*', "").replace('?', "x");
+        match self {
+            Self::Exact(text) | Self::ExactIgnoreCase(text) => vec![text.to_string()],
+            Self::Like(pattern) => vec![without_wildcards(pattern.as_str())],
+            Self::Arn(pattern) => vec![without_wildcards(&pattern.to_string())],
+            Self::Bool(_) => vec!["true".to_owned(), "false".to_owned()],
+            Self::Number { number, .. } => [number.saturating_sub(1), *number, number.saturating_add(1)]
+                .map(|number| number.to_string())
+                .to_vec(),
+            Self::Date { time, .. } => {
+                let secs = time.as_secs();
+                [secs.saturating_sub(1), secs, secs.saturating_add(1)]
+                    .map(|secs| UnixTime::from_secs(secs).to_string())
+                    .to_vec()
+            }
+            Self::Network(network) => vec![network.address.to_canonical().to_string()],
+            // What a variable stands for is not the policy's to say, and absence is no value.
+            Self::Variable(..) | Self::Absence(_) => Vec::new(),
+        }
+    }
+
     /// Whether every variable in it has a value.
     pub(super) fn has_value(&self, request: &PolicyRequest<'_>) -> Result<bool, EvaluationError> {
         match self {

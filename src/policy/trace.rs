@@ -93,6 +93,8 @@ pub struct StatementTrace {
     pub effect: Effect,
     /// Whether it applies.
     pub applies: Applies,
+    /// Whether its principal names no more than the caller's account.
+    pub names_only_the_account: bool,
     /// Every element, in the order in which they are asked.
     pub elements: Vec<ElementTrace>,
 }
@@ -353,17 +355,18 @@ impl Statement {
                 })
             })
             .collect();
+        let names_only_the_account = self.reach(request.caller) == Reach::Account;
         let applies = if has_failed {
             Applies::Failed
         } else if !elements.iter().all(|element| element.matched) {
             Applies::No
-        } else if self.reach(request.caller) == Reach::Account {
+        } else if names_only_the_account {
             Applies::ToTheAccount
         } else {
             Applies::Yes
         };
         let sid = self.sid.as_deref().map(str::to_owned);
-        StatementTrace { index, sid, effect: self.effect, applies, elements }
+        StatementTrace { index, sid, effect: self.effect, applies, names_only_the_account, elements }
     }
 }
 

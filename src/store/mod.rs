@@ -221,6 +221,9 @@ pub trait CredentialStore: Send + Sync {
 
     /// The credential with this access key id.
     async fn find_credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, StoreError>;
+
+    /// Up to `limit` principals that have a credential, each once, in order of their ARNs.
+    async fn principals_with_credentials(&self, limit: u32) -> Result<Vec<PrincipalArn>, StoreError>;
 }
 
 /// Policies attached to one principal at most (IAM quotas: managed policies of a role, the most that can be asked for).

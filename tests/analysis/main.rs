@@ -15,9 +15,11 @@ mod generated_policies;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod mint;
 
+mod differences;
 mod explanations;
 mod records;
 mod sample_log;
+mod who_can;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;

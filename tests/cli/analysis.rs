@@ -195,3 +195,40 @@ fn replay_needs_a_log_and_a_policy_for_its_keys() {
     assert!(unknown.contains("cannot be replayed: the policy of its key is not known (6,"), "{unknown}");
     assert!(unknown.ends_with("[status 0]\n"), "{unknown}");
 }
+
+#[test]
+fn diff_says_what_becomes_allowed_and_denied() {
+    let diff = |old: &str, new: &str, arguments: &[&str], golden| {
+        let (old, new) = (format!("testdata/analysis/{old}.json"), format!("testdata/analysis/{new}.json"));
+        assert_golden(&[&["policy", "diff", &old, &new], arguments].concat(), golden);
+    };
+    diff("one_image", "two_images", &[], file!["golden/policy_diff.txt"]);
+    diff("one_image", "two_images", &["--json"], file!["golden/policy_diff_json.txt"]);
+    diff("one_image", "one_image", &[], file!["golden/policy_diff_same.txt"]);
+}
+
+#[test]
+fn who_can_shows_principals_and_images_with_what_allows() {
+    let data_dir = DataDir::initialised();
+    let policy =
+        data_dir.write("policy.json", &std::fs::read_to_string("testdata/analysis/images.json").unwrap());
+    let arn = data_dir.stdout(&["key", "create", "--policy", &policy]);
+    let admin = "arn:aws:iam::000000000000:user/admin";
+    data_dir.stdout(&["credential", "create", "--principal", admin]);
+    let describe = data_dir
+        .write("describe.json", &std::fs::read_to_string("testdata/analysis/describe_keys.json").unwrap());
+    data_dir.stdout(&["principal", "policy", "put", admin, "look", &describe]);
+    // A log in which one other enclave asked for the key.
+    let log = std::fs::read_to_string(LOG).unwrap().replace(KEY, arn.trim_end());
+    let log = data_dir.write("audit.jsonl", &log);
+    data_dir.assert_transcript(
+        &data_dir.run(&["policy", "who-can", arn.trim_end(), "--audit", &log]),
+        file!["golden/policy_who_can.txt"],
+    );
+    let json = data_dir.stdout(&["policy", "who-can", arn.trim_end(), "--audit", &log, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    // Five principals, each without an enclave and with one of three images.
+    assert_eq!(rows.len(), 4 * 4, "{json:#}");
+    assert!(rows.iter().all(|row| row["notAllowed"].as_array().is_some()));
+}

@@ -15,6 +15,7 @@ mod audit;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod audit_log;
 mod help;
+mod policy_lint;
 mod program;
 
 use std::fs;

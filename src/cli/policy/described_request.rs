@@ -90,17 +90,7 @@ impl DescribedRequest {
         realm: &Realm,
         named_as: &str,
     ) -> Result<(), CliError> {
-        facts.resource = entry.key.arn.to_string();
-        facts.resource_account = realm.account().to_owned();
-        set(facts, ConditionKey::RequestedRegion, &[realm.region()])?;
-        set(facts, ConditionKey::KeySpec, &[entry.key.spec.name()])?;
-        set(facts, ConditionKey::KeyUsage, &[entry.key.usage.name()])?;
-        set(facts, ConditionKey::KeyOrigin, &[entry.key.origin.name()])?;
-        let aliases: Vec<&str> = entry.aliases.iter().map(String::as_str).collect();
-        set(facts, ConditionKey::ResourceAliases, &aliases)?;
-        for (tag, value) in &entry.tags {
-            set(facts, ConditionKey::ResourceTag(tag.as_str().into()), &[value])?;
-        }
+        set_key(facts, entry, realm)?;
         if let Ok(KeyIdentifier::Alias(name)) = KeyIdentifier::parse(named_as, realm) {
             set(facts, ConditionKey::RequestAlias, &[name.as_str()])?;
         }
@@ -145,7 +135,31 @@ impl DescribedRequest {
     }
 }
 
-fn set(facts: &mut RequestFacts, key: ConditionKey, values: &[&str]) -> Result<(), CliError> {
+/// What follows from a key, however a request names it.
+pub(in crate::cli) fn set_key(
+    facts: &mut RequestFacts,
+    entry: &KeyEntry,
+    realm: &Realm,
+) -> Result<(), CliError> {
+    facts.resource = entry.key.arn.to_string();
+    facts.resource_account = realm.account().to_owned();
+    set(facts, ConditionKey::RequestedRegion, &[realm.region()])?;
+    set(facts, ConditionKey::KeySpec, &[entry.key.spec.name()])?;
+    set(facts, ConditionKey::KeyUsage, &[entry.key.usage.name()])?;
+    set(facts, ConditionKey::KeyOrigin, &[entry.key.origin.name()])?;
+    let aliases: Vec<&str> = entry.aliases.iter().map(String::as_str).collect();
+    set(facts, ConditionKey::ResourceAliases, &aliases)?;
+    for (tag, value) in &entry.tags {
+        set(facts, ConditionKey::ResourceTag(tag.as_str().into()), &[value])?;
+    }
+    Ok(())
+}
+
+pub(in crate::cli) fn set(
+    facts: &mut RequestFacts,
+    key: ConditionKey,
+    values: &[&str],
+) -> Result<(), CliError> {
     facts.set(key, values.iter().copied()).map_err(CliError::usage)
 }
 

@@ -43,7 +43,8 @@ impl Test {
             |error: &dyn std::fmt::Display| CliError::usage(format!("{}: {error}", self.file.display()));
         let content = read_input(&self.file, MAX_FILE_BYTES)?;
         let content = String::from_utf8(content).map_err(|error| wrong(&error))?;
-        let options = serde_saphyr::options! { with_snippet: false };
+        // Only true and false are booleans: a tenant may be called no.
+        let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
         let file: TestFile =
             serde_saphyr::from_str_with_options(&content, options).map_err(|error| wrong(&error))?;
         if file.cases.is_empty() {

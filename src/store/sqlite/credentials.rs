@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::row::{credential, ms};
 use super::{Cache, Looked, SqliteStore, while_doing};
+use crate::policy::PrincipalArn;
 use crate::store::{Credential, CredentialStore, StoreError};
 
 #[async_trait]
@@ -55,5 +58,20 @@ impl CredentialStore for SqliteStore {
             }
         });
         Ok(Some(found))
+    }
+
+    async fn principals_with_credentials(&self, limit: u32) -> Result<Vec<PrincipalArn>, StoreError> {
+        let rows =
+            sqlx::query("SELECT DISTINCT principal_arn FROM credentials ORDER BY principal_arn LIMIT ?")
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(while_doing("listing principals"))?;
+        let parse = |row: &SqliteRow| {
+            let text: &str = row.try_get("principal_arn").map_err(while_doing("listing principals"))?;
+            PrincipalArn::parse(text)
+                .map_err(|error| StoreError::Corrupt { what: "principal", problem: error.to_string() })
+        };
+        rows.iter().map(parse).collect()
     }
 }

@@ -93,15 +93,33 @@ pub(super) enum Expected {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+    One(Scalar),
+    Many(Vec<Scalar>),
+}
+
+/// A value with or without quotes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Scalar {
+    Flag(bool),
+    Number(i64),
+    Text(String),
 }
 
 impl OneOrMany {
-    pub(super) fn values(&self) -> &[String] {
-        match self {
+    /// The values as the texts that string operators see.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let values = match self {
             Self::One(value) => std::slice::from_ref(value),
             Self::Many(values) => values,
-        }
+        };
+        values
+            .iter()
+            .map(|value| match value {
+                Scalar::Flag(flag) => flag.to_string(),
+                Scalar::Number(number) => number.to_string(),
+                Scalar::Text(text) => text.clone(),
+            })
+            .collect()
     }
 }

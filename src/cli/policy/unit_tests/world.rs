@@ -112,7 +112,7 @@ impl<'f> World<'f> {
         for (name, values) in &case.conditions {
             let key = ConditionKey::parse(name)
                 .ok_or_else(|| format!("{:?} is no condition key that is supported", shorten(name)))?;
-            set(key, &values.values().iter().map(String::as_str).collect::<Vec<_>>())?;
+            set(key, &values.texts().iter().map(String::as_str).collect::<Vec<_>>())?;
         }
         if let Some(name) = &case.document {
             let registers = self.registers.get(name.as_str());
