@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::Api;
+use crate::audit::sink::SinkCounts;
+use crate::metrics::SinkProgress;
 use crate::monitor::{Checked, PartState};
 use crate::operations::BrokerError;
 
@@ -25,11 +27,21 @@ impl Checked for Api {
             Ok(Err(error @ BrokerError::WrongRootKey(_))) => (Ok(()), Err(error.to_string())),
             Err(_) => (Err(format!("no answer within {} s", PATIENCE.as_secs())), Err(unknown())),
         };
-        let audit_log = self.audit.check().map_err(|error| error.to_string());
+        let audit_log = match timeout(PATIENCE, self.audit.sink_counts()).await {
+            Ok(sinks) => {
+                sinks.iter().for_each(|sink| self.audit.metrics().set_sink(&sink.name, progress(sink)));
+                self.audit.check().map_err(|error| error.to_string())
+            }
+            Err(_) => Err(format!("writes nothing for {} s", PATIENCE.as_secs())),
+        };
         vec![
             PartState { part: STORE, state: store },
             PartState { part: ROOT_KEY, state: root_key },
             PartState { part: AUDIT_LOG, state: audit_log },
         ]
     }
+}
+
+fn progress(sink: &SinkCounts) -> SinkProgress {
+    SinkProgress { taken: sink.taken, lost: sink.lost, failures: sink.failures, waiting: sink.waiting }
 }

@@ -326,7 +326,7 @@ impl Asked {
             AskedOf::NoDeny => (Some("noDeny"), None),
             AskedOf::Retirement(grant) => (Some("retirement"), Some(grant)),
         };
-        let stated = question.stated().filter(|(key, _)| !is_told_elsewhere(key));
+        let stated = question.stated_of(|key| !is_told_elsewhere(key));
         Self {
             action: question.action,
             resource: question.resource.to_owned(),

@@ -1,6 +1,9 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
@@ -18,6 +21,33 @@ pub struct AuditMetrics {
     records_failed: Counter,
     batches: Histogram,
     writes: Histogram,
+    sink_records: Family<SinkRecordLabels, Counter>,
+    sink_failures: Family<SinkLabels, Counter>,
+    sink_waiting: Family<SinkLabels, Gauge>,
+}
+
+/// How a sink beside the file fares, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkProgress {
+    /// Records that it took.
+    pub taken: u64,
+    /// Records that it will not get.
+    pub lost: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Records that wait for it.
+    pub waiting: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabels {
+    sink: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkRecordLabels {
+    sink: String,
+    result: &'static str,
 }
 
 impl AuditMetrics {
@@ -38,6 +68,18 @@ impl AuditMetrics {
             self.records_failed.inc_by(count)
         };
     }
+
+    /// The sink of this name, one of the configuration's, has come so far.
+    pub fn set_sink(&self, sink: &str, progress: SinkProgress) {
+        let SinkProgress { taken, lost, failures, waiting } = progress;
+        for (result, records) in [("taken", taken), ("lost", lost)] {
+            let labels = SinkRecordLabels { sink: sink.to_owned(), result };
+            self.sink_records.get_or_create(&labels).inner().store(records, Ordering::Relaxed);
+        }
+        let labels = SinkLabels { sink: sink.to_owned() };
+        self.sink_failures.get_or_create(&labels).inner().store(failures, Ordering::Relaxed);
+        self.sink_waiting.get_or_create(&labels).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
 }
 
 impl Default for AuditMetrics {
@@ -48,13 +90,25 @@ impl Default for AuditMetrics {
             records_failed: Counter::default(),
             batches: Histogram::new(BATCH_BUCKETS),
             writes: stage_histogram(),
+            sink_records: Family::default(),
+            sink_failures: Family::default(),
+            sink_waiting: Family::default(),
         }
     }
 }
 
 impl Register for AuditMetrics {
     fn register(&self, registry: &mut Registry) {
-        let Self { waiting, records, records_failed, batches, writes } = self;
+        let Self {
+            waiting,
+            records,
+            records_failed,
+            batches,
+            writes,
+            sink_records,
+            sink_failures,
+            sink_waiting,
+        } = self;
         registry.register("audit_queue_length", "Audit records that are not durable yet", waiting.clone());
         registry.register("audit_records", "Audit records that are durable", records.clone());
         registry.register(
@@ -73,5 +127,11 @@ impl Register for AuditMetrics {
             Unit::Seconds,
             writes.clone(),
         );
+        let help = "Audit records that a sink beside the file took, or will not get";
+        registry.register("audit_sink_records", help, sink_records.clone());
+        let help = "Attempts to write to a sink beside the file that failed";
+        registry.register("audit_sink_failures", help, sink_failures.clone());
+        let help = "Audit records that wait for a sink beside the file";
+        registry.register("audit_sink_queue_length", help, sink_waiting.clone());
     }
 }

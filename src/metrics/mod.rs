@@ -12,7 +12,7 @@ mod housekeeping;
 mod request;
 mod stage;
 
-pub use audit::AuditMetrics;
+pub use audit::{AuditMetrics, SinkProgress};
 pub use cache::{CacheCounters, Caches};
 pub use certificate::CertificateMetrics;
 pub use connection::{ActiveConnection, ConnectionMetrics, HandshakeFailure};

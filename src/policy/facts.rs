@@ -249,21 +249,30 @@ impl RequestContext for RequestFacts {
 impl<'q> Question<'q> {
     /// What the question states, key by key; the rest follows from it, from its premises, or from the caller.
     pub fn stated(&self) -> impl Iterator<Item = (ConditionKey, ContextValues<'_>)> {
+        self.stated_of(|_| true)
+    }
+
+    /// As [`Question::stated`], of the keys that are `wanted`.
+    pub fn stated_of(
+        &self,
+        wanted: impl Fn(&ConditionKey) -> bool,
+    ) -> impl Iterator<Item = (ConditionKey, ContextValues<'_>)> {
         let tags = self.tags.keys().map(|tag| ConditionKey::ResourceTag(tag.as_str().into()));
         let request_tags = self.particulars.request_tags.into_iter().flat_map(|tags| tags.keys());
         let request_tags = request_tags.map(|tag| ConditionKey::RequestTag(tag.as_str().into()));
         let pcrs = self.recipient.into_iter().flat_map(|recipient| recipient.evidence().pcrs().iter());
         let pcrs = pcrs.map(|(index, _)| ConditionKey::RecipientAttestationPcr(index));
         let keys = STATED.into_iter().chain(tags).chain(request_tags).chain(pcrs);
-        keys.map(|key| {
-            let values = self.values(&key);
-            (key, values)
-        })
-        .filter(|(_, values)| match values {
-            ContextValues::Absent => false,
-            ContextValues::One(_) => true,
-            ContextValues::Many(values) => !values.is_empty(),
-        })
+        keys.filter(wanted)
+            .map(|key| {
+                let values = self.values(&key);
+                (key, values)
+            })
+            .filter(|(_, values)| match values {
+                ContextValues::Absent => false,
+                ContextValues::One(_) => true,
+                ContextValues::Many(values) => !values.is_empty(),
+            })
     }
 
     /// The same, written down.

@@ -178,6 +178,10 @@ impl TestBroker {
         self.api.keep_house().await.unwrap()
     }
 
+    pub fn api(&self) -> &Arc<Api> {
+        &self.api
+    }
+
     pub fn root_key(&self) -> &FileRootKey {
         &self.root_key
     }
