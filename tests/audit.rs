@@ -82,6 +82,7 @@ async fn an_allowed_request_is_recorded_with_the_names_of_cloudtrail() {
                     "attestationDocumentEnclavePCR4": enclave.pcr(4),
                     "attestationDocumentEnclavePCR8": enclave.pcr(8),
                     "attestationDocumentZeroPCRs": [5, 6, 7, 9, 10, 11, 12, 13, 14, 15],
+                    "attestationDocumentZeroPCRs": [5, 6, 7, 9, 10, 11, 12, 13, 14, 15],
                     "attestationDocumentTimestamp": "2026-01-03T20:41:07Z",
                     "attestationDocumentTrustAnchorSha256": root_sha256,
                 },
