@@ -22,7 +22,7 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients prerequisites-of-e2e sdk-for-rust peers ## Lint, then every test: unit, property, real clients, an emulated enclave, other verifiers, the README and the demo
+test: lint prerequisites-of-clients prerequisites-of-e2e prerequisites-of-observe sdk-for-rust peers ## Lint, then every test: unit, property, real clients, an emulated enclave, other verifiers, the README and the demo
 	cargo test --workspace --locked
 
 .PHONY: lint
@@ -100,6 +100,10 @@ prerequisites:
 .PHONY: prerequisites-of-e2e
 prerequisites-of-e2e:
 	@scripts/install-prerequisites build clients e2e
+
+.PHONY: prerequisites-of-observe
+prerequisites-of-observe:
+	@scripts/install-prerequisites build observe
 
 .PHONY: prerequisites-of-clients
 prerequisites-of-clients:

@@ -1,6 +1,8 @@
 //! What `serve` is told: `broker.toml` in the data directory, overridden by the command line.
 
+pub mod audit;
 pub mod forward;
+mod otlp;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,6 +12,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use otlp::OtlpSettings;
+
+use self::audit::AuditConfig;
 use crate::attestation::Requirements;
 use crate::auth::sigv4::{InvalidWindow, MAX_CLOCK_SKEW, MAX_PRESIGNED, SignatureWindow};
 use crate::server::{Limits, ListenAddress};
@@ -50,8 +55,13 @@ pub struct Config {
     pub max_body_bytes: Option<usize>,
     /// Connections at a time at most.
     pub max_connections: Option<u32>,
+    /// Where audit records go.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// Where counters and health can be asked for.
     pub metrics: Option<ListenUrl>,
+    /// Where telemetry goes.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// One place to listen: `http://ADDRESS:PORT`, `https://ADDRESS:PORT`, `unix:PATH`, `unix+tls:PATH`, `vsock://any:PORT`,
@@ -130,7 +140,10 @@ impl Config {
             allow_debug,
             max_body_bytes,
             max_connections,
+            // The command line has no flags for it.
+            audit: _,
             metrics,
+            otlp,
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
@@ -145,7 +158,9 @@ impl Config {
             allow_debug: allow_debug || self.allow_debug,
             max_body_bytes: max_body_bytes.or(self.max_body_bytes),
             max_connections: max_connections.or(self.max_connections),
+            audit: self.audit,
             metrics: metrics.or(self.metrics),
+            otlp: otlp.or(self.otlp),
         }
     }
 

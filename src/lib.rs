@@ -45,6 +45,8 @@ pub mod merkle;
 pub mod metrics;
 pub mod monitor;
 pub mod operations;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod policy;
 pub mod root_key;
 pub mod server;
@@ -53,4 +55,5 @@ pub mod store;
 pub mod text;
 pub mod time;
 pub mod trace;
+pub mod traceparent;
 pub mod x509;

@@ -10,6 +10,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::metrics::{Stage, StageMetrics};
+use crate::traceparent::TraceParent;
 
 /// The target of the spans here.
 pub const TARGET: &str = "nitro_key_broker::stage";
@@ -50,6 +51,42 @@ pub fn record_error(span: &Span, error_type: &'static str) {
     span.record("error.type", error_type);
     span.record("otel.status_code", "ERROR");
 }
+
+/// What a caller's `traceparent` is to a request's span. Anybody can send one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallersTrace {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Linked: the request has a trace of its own, which names the caller's.
+    Link,
+    /// Its parent: the request belongs to the caller's trace, and the caller says whether it is sampled.
+    Parent,
+}
+
+/// Relates `span` to what the caller says is its trace.
+#[cfg(feature = "otlp")]
+pub fn relate(span: &Span, traceparent: TraceParent, callers_trace: CallersTrace) {
+    use opentelemetry::Context;
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+    let TraceParent { trace_id, parent_id, is_sampled } = traceparent;
+    let flags = if is_sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let (trace_id, parent_id) = (TraceId::from_bytes(trace_id), SpanId::from_bytes(parent_id));
+    let caller = SpanContext::new(trace_id, parent_id, flags, true, TraceState::default());
+    match callers_trace {
+        CallersTrace::Ignore => {}
+        CallersTrace::Link => span.add_link(caller),
+        // It fails only of a span that nobody takes, or that has begun.
+        CallersTrace::Parent => drop(span.set_parent(Context::new().with_remote_span_context(caller))),
+    }
+}
+
+/// Without an exporter there is no trace to belong to.
+#[cfg(not(feature = "otlp"))]
+pub fn relate(_: &Span, _: TraceParent, _: CallersTrace) {}
 
 fn end<T, E: ErrorType>(
     metrics: &StageMetrics,

@@ -15,9 +15,11 @@ mod broker;
 #[path = "support/signer.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod signer;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use broker::enclave::{Enclave, development_root};
@@ -26,6 +28,7 @@ use nitro_key_broker::attestation::TrustAnchors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use signer::sign;
+use small_disk::SmallDisk;
 
 const INTERNAL: &str = "500 KMSInternalException: The request failed inside the broker; its log says why.";
 
@@ -291,33 +294,63 @@ async fn when_the_log_can_be_written_again_it_goes_on() {
     assert_eq!(recorded, answered, "whole records of the answered requests and nothing else");
 }
 
-/// A tmpfs of a few pages, where the test may mount one.
-struct SmallDisk(tempfile::TempDir);
+/// What the operations record of their questions is enough to put them again, and they come out as they did.
+#[tokio::test]
+async fn every_recorded_decision_can_be_made_again() {
+    use nitro_key_broker::analysis::{Rulings, judge_again, recorded_decisions};
+    use nitro_key_broker::audit::record::AuditRecord;
+    use nitro_key_broker::policy::KeyPolicy;
 
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = |options: &str| {
-            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output()
-        };
-        if !mount("size=64k").is_ok_and(|done| done.status.success()) {
-            return None;
+    let broker = TestBroker::start().await;
+    let enclave = Enclave::new();
+    // What it asks about is in a different place of each request, or in none.
+    let conditions = json!({
+        "StringEquals": {"kms:EncryptionContext:tenant": "a"},
+        "StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": enclave.pcr(0)},
+        "Null": {"kms:RecipientAttestation:PCR5": "false"},
+    });
+    let policy = broker::policy(&conditions);
+    let key = broker.create_key(&policy).await;
+    let parsed = KeyPolicy::parse(&policy.to_string()).unwrap();
+    let mut client = broker.connect().await;
+    let (recipient, context) = (enclave.recipient(NOW), json!({"tenant": "a"}));
+    let plaintext = "AAAA";
+    let generated = client.call("GenerateDataKey", &generate(&key, &enclave)).await.members();
+    let blob = &generated["CiphertextBlob"];
+    for (operation, members) in [
+        ("GenerateDataKeyWithoutPlaintext", json!({"KeySpec": "AES_256", "EncryptionContext": context})),
+        ("GenerateDataKeyWithoutPlaintext", json!({"KeySpec": "AES_256"})),
+        ("GenerateDataKeyPair", json!({"KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": context})),
+        ("Encrypt", json!({"Plaintext": plaintext, "EncryptionContext": context})),
+        ("Encrypt", json!({"Plaintext": plaintext})),
+        ("Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": context})),
+        ("Decrypt", json!({"CiphertextBlob": blob})),
+    ] {
+        let mut members = members;
+        members["KeyId"] = json!(key.arn);
+        members["Recipient"] = recipient.clone();
+        client.call(operation, &members).await;
+    }
+    let mut moved = json!({
+        "CiphertextBlob": blob, "DestinationKeyId": key.arn, "SourceEncryptionContext": context,
+        "DestinationEncryptionContext": context, "Recipient": recipient,
+    });
+    client.call("ReEncrypt", &moved).await.members();
+    moved["DestinationEncryptionContext"] = json!({"tenant": "b"});
+    client.call("ReEncrypt", &moved).await;
+    client.call("DescribeKey", &json!({"KeyId": key.arn})).await;
+
+    let (mut allowed, mut denied) = (0, 0);
+    for record in broker.audit_records() {
+        let record = AuditRecord::parse(record.to_string().as_bytes()).unwrap();
+        let decisions = recorded_decisions(&record).unwrap();
+        assert!(!decisions.is_empty(), "{:?}", record.operation);
+        for recorded in decisions {
+            let rulings = Rulings { key: Some(&parsed), identity: &[], grants: &[] };
+            let again = judge_again(&recorded, &rulings, None).unwrap();
+            assert_eq!(again.allowed, recorded.allowed, "{} {recorded:?}", record.operation);
+            *(if again.allowed { &mut allowed } else { &mut denied }) += 1;
         }
-        std::fs::write(folder.path().join("ballast"), [0; 16384]).unwrap();
-        Some(Self(folder))
     }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.0.path().join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
+    assert_eq!((allowed, denied), (8, 5));
 }

@@ -30,7 +30,7 @@ use crate::server::{Handler, PeerAddress, ReceivedRequest, Response};
 use crate::store::StoreError;
 use crate::text::shorten;
 use crate::time::UnixTime;
-use crate::trace::in_async_stage;
+use crate::trace::{CallersTrace, in_async_stage};
 
 /// Where the time comes from. The system clock in production; a test may hold it still.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -44,6 +44,7 @@ pub struct Api {
     /// Roots that evidence may lead to beside that of AWS, for every record.
     configured_trust_anchors: Vec<String>,
     housekeeping: HousekeepingMetrics,
+    callers_trace: CallersTrace,
 }
 
 /// What came of a request, before anybody may see it.
@@ -56,13 +57,27 @@ impl Api {
             broker.verifier().trust_anchors().configured().map(ToString::to_string).collect();
         let window = SignatureWindow::default();
         let housekeeping = HousekeepingMetrics::default();
-        Self { broker, audit, clock, window, configured_trust_anchors, housekeeping }
+        Self {
+            broker,
+            audit,
+            clock,
+            window,
+            configured_trust_anchors,
+            housekeeping,
+            callers_trace: CallersTrace::default(),
+        }
     }
 
     /// The same, taking signatures within `window` only.
     #[must_use]
     pub fn with_signature_window(self, window: SignatureWindow) -> Self {
         Self { window, ..self }
+    }
+
+    /// The same, with requests' spans related to what their callers say is their trace.
+    #[must_use]
+    pub fn with_callers_trace(self, callers_trace: CallersTrace) -> Self {
+        Self { callers_trace, ..self }
     }
 
     /// Does what is due to keys by itself; see [`keep_house`].
@@ -96,7 +111,8 @@ impl Api {
 
     /// Answers one request: carries it out, records it, and only then shows the result.
     async fn answer(&self, request: &ReceivedRequest) -> Response {
-        let observed = ObservedRequest::begin(self.metrics(), target_operation(&request.headers));
+        let observed = ObservedRequest::begin(self.metrics(), target_operation(&request.headers))
+            .related(&request.headers, self.callers_trace);
         let span = observed.span();
         self.answer_observed(request, observed).instrument(span).await
     }
@@ -226,6 +242,13 @@ impl Api {
     /// When the store fails.
     pub async fn store_usages(&self) -> Result<(), StoreError> {
         self.broker.store_usages().await
+    }
+}
+
+impl Api {
+    /// Signs a last checkpoint of the audit log and gives its sinks time to take what waits for them.
+    pub async fn finish_audit(&self) {
+        self.audit.finish().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use hyper::HeaderMap;
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -11,7 +12,8 @@ use crate::audit::{AuditError, Outcome};
 use crate::auth::AuthError;
 use crate::metrics::{InFlight, RequestLabels, RequestMetrics};
 use crate::server::{LocalAddress, Peer, Response};
-use crate::trace::{ErrorType, TARGET};
+use crate::trace::{CallersTrace, ErrorType, TARGET, relate};
+use crate::traceparent::TraceParent;
 
 /// A request on its way, from the moment that it is whole.
 pub(super) struct ObservedRequest<'m> {
@@ -25,6 +27,7 @@ pub(super) struct ObservedRequest<'m> {
 impl<'m> ObservedRequest<'m> {
     pub(super) fn begin(metrics: &'m RequestMetrics, operation: Option<&str>) -> Self {
         let operation = operation.and_then(known_operation);
+        let method = operation.unwrap_or("_OTHER");
         // The attributes of the semantic conventions for RPC and for AWS. What cannot be told yet is recorded later.
         let span = tracing::info_span!(
             target: TARGET,
@@ -34,7 +37,7 @@ impl<'m> ObservedRequest<'m> {
             otel.status_code = Empty,
             rpc.system = "aws-api",
             rpc.service = "KMS",
-            rpc.method = operation.unwrap_or("_OTHER"),
+            rpc.method = method,
             aws.request_id = Empty,
             client.address = Empty,
             server.address = Empty,
@@ -42,9 +45,24 @@ impl<'m> ObservedRequest<'m> {
             network.transport = Empty,
             http.response.status_code = Empty,
             error.type = Empty,
-            nitro_key_broker.outcome = Empty,
+            broker.outcome = Empty,
         );
+        if !span.is_disabled() {
+            // The name is taken when the span begins, so it cannot be recorded later.
+            span.record("otel.name", format!("KMS/{method}"));
+        }
         Self { metrics, operation, begun: Instant::now(), span, _in_flight: metrics.begin() }
+    }
+
+    /// As part of the caller's trace, as far as it is believed.
+    pub(super) fn related(self, headers: &HeaderMap, callers_trace: CallersTrace) -> Self {
+        if callers_trace != CallersTrace::Ignore
+            && !self.span.is_disabled()
+            && let Some(traceparent) = traceparent(headers)
+        {
+            relate(&self.span, traceparent, callers_trace);
+        }
+        self
     }
 
     pub(super) fn span(&self) -> Span {
@@ -56,8 +74,6 @@ impl<'m> ObservedRequest<'m> {
         if self.span.is_disabled() {
             return;
         }
-        let method = self.operation.unwrap_or("_OTHER");
-        self.span.record("otel.name", format_args!("KMS/{method}").to_string());
         self.span.record("aws.request_id", request_id);
         self.span.record("client.address", source);
         self.span.record("network.transport", peer.address.transport());
@@ -78,7 +94,7 @@ impl<'m> ObservedRequest<'m> {
     pub(super) fn end(self, error: Option<&ApiError>, response: &Response) {
         let outcome = error.map_or(Outcome::Allowed, ApiError::outcome);
         self.span.record("http.response.status_code", response.status().as_u16());
-        self.span.record("nitro_key_broker.outcome", outcome.as_str());
+        self.span.record("broker.outcome", outcome.as_str());
         if let Some(error) = error {
             self.span.record("error.type", error.exception());
         }
@@ -93,6 +109,16 @@ impl<'m> ObservedRequest<'m> {
         };
         self.metrics.ended(&labels, self.begun.elapsed());
     }
+}
+
+/// The one `traceparent` of a request; of several none counts.
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    TraceParent::parse(value.to_str().ok()?)
 }
 
 impl ErrorType for ApiError {

@@ -292,6 +292,9 @@ fn open_locked(path: &Path) -> io::Result<File> {
     if !existed {
         File::open(parent(path))?.sync_all()?;
     }
+    if !file.metadata()?.is_file() {
+        return Ok(file);
+    }
     // A second writer would cut this one's records off when it takes back a failed write.
     file.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => io::Error::other("another broker writes to it"),

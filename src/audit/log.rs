@@ -153,7 +153,9 @@ impl AuditLog {
             name: "of all".to_owned(),
             problem: format!("no thread for it: {error}"),
         };
-        let writer = Writer::open(settings)?;
+        // A sink may block, which a thread of a runtime must not.
+        let writer = thread::scope(|scope| scope.spawn(|| Writer::open(settings)).join());
+        let writer = writer.unwrap_or(Err(AuditError::Closed))?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chain::read_link;
 use super::record::{AuditRecord, MAX_LINE_BYTES, RecordError};
 
 /// Bytes read at a time.
@@ -83,6 +84,17 @@ pub fn segments(path: &Path) -> Result<Vec<Segment>, ReadError> {
         older.push(Segment { path: path.into(), first_sequence: None });
     }
     Ok(older)
+}
+
+/// Whether the newest record of the log at `path` is part of a chain.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn is_chained(path: &Path) -> Result<bool, ReadError> {
+    let mut newest = NewestFirst::of_log(path)?;
+    newest
+        .find_map(|line| line.map(|line| read_link(&line.bytes).is_ok().then_some(true)).transpose())
+        .unwrap_or(Ok(false))
 }
 
 /// What the current file is called once another is written to.

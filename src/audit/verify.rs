@@ -95,6 +95,23 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// A stable name of the rule that is broken.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Chain(ChainFault::NoRecord(_)) => "no_record",
+            Self::Chain(ChainFault::Sequence { .. }) => "sequence",
+            Self::Chain(ChainFault::Hash { .. }) => "hash",
+            Self::Chain(ChainFault::SetApart { .. }) => "set_apart",
+            Self::Chain(ChainFault::Start { .. }) => "start",
+            Self::Chain(ChainFault::Begin) => "begin",
+            Self::Rewritten { .. } => "rewritten",
+            Self::CutOff { .. } => "cut_off",
+            Self::AnotherLog { .. } => "another_log",
+        }
+    }
+}
+
 /// Reads a log to its end or to the first thing that is wrong. `progress` is told the bytes read so far, now and then.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! From lines to chained records in every sink.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -275,6 +275,6 @@ fn sink_error(sink: &dyn AuditSink, error: &super::sink::SinkError) -> AuditErro
     AuditError::Sink { name: sink.name(), problem: error.to_string() }
 }
 
-fn path_is_regular(path: &PathBuf) -> bool {
+fn path_is_regular(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file())
 }

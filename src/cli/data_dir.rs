@@ -33,6 +33,11 @@ impl DataDir {
         self.path.join("audit.jsonl")
     }
 
+    /// The key that signs checkpoints of the audit log.
+    pub(super) fn audit_key(&self) -> PathBuf {
+        self.path.join("audit.key")
+    }
+
     pub(super) fn tls(&self) -> PathBuf {
         self.path.join("tls")
     }

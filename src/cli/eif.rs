@@ -48,13 +48,22 @@ impl Measure {
 /// Read at once.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-fn read(path: &Path) -> Result<Image, CliError> {
-    let unreadable = |error| CliError::usage(format!("{}: {error}", path.display()));
-    let refused = |error| CliError::failed(format!("{} is no consistent image: {error}", path.display()));
-    let mut input: Box<dyn Read> = match path.to_str() {
+/// Reads an image in a file, or on standard input for `-`.
+pub(super) fn read(path: &Path) -> Result<Image, CliError> {
+    read_from(open(path)?, path)
+}
+
+/// Opens a file, or standard input for `-`.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, CliError> {
+    Ok(match path.to_str() {
         Some("-") => Box::new(std::io::stdin().lock()),
-        _ => Box::new(File::open(path).map_err(unreadable)?),
-    };
+        _ => Box::new(File::open(path).map_err(|error| unreadable(path, &error))?),
+    })
+}
+
+/// Reads an image to the end; `path` is for messages.
+pub(super) fn read_from(mut input: impl Read, path: &Path) -> Result<Image, CliError> {
+    let refused = |error| CliError::failed(format!("{} is no consistent image: {error}", path.display()));
     let mut reader = eif::Reader::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {
@@ -62,9 +71,13 @@ fn read(path: &Path) -> Result<Image, CliError> {
             Ok(0) => return reader.finish().map_err(refused),
             Ok(len) => reader.update(piece.get(..len).unwrap_or_default()).map_err(refused)?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return Err(unreadable(path, &error)),
         }
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::usage(format!("{}: {error}", path.display()))
 }
 
 fn print(image: &Image) -> Result<(), CliError> {

@@ -58,7 +58,7 @@ pub(super) struct Forward {
 
 impl Forward {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        logging::start(self.log_format, &[])?;
+        logging::start(self.log_format, &[], None)?;
         let file = match &self.config {
             Some(path) => ForwardSettings::load(path).map_err(CliError::usage)?,
             None => ForwardSettings::default(),

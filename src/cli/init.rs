@@ -8,6 +8,7 @@ use clap::Args;
 use super::data_dir::DataDir;
 use super::error::CliError;
 use super::output::print_line;
+use crate::audit::create_key;
 use crate::keys::Realm;
 use crate::operations::Broker;
 use crate::root_key::FileRootKey;
@@ -42,7 +43,9 @@ impl Init {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<(), CliError> {
         let realm = Realm::new(&self.region, &self.account).map_err(CliError::usage)?;
         make_private_directory(data_dir.path())?;
-        let existing = [data_dir.root_key(), data_dir.store()].into_iter().find(|path| path.exists());
+        let existing = [data_dir.root_key(), data_dir.store(), data_dir.audit_key()]
+            .into_iter()
+            .find(|path| path.exists());
         if let Some(path) = existing {
             return Err(CliError::failed(format!("{} exists already", path.display()))
                 .hint("name another directory with --data-dir; nothing was changed"));
@@ -53,11 +56,17 @@ impl Init {
         let root_key = FileRootKey::create(&data_dir.root_key()).map_err(CliError::failed)?;
         let check = Broker::root_key_check(&root_key).await.map_err(CliError::failed)?;
         SqliteStore::create(&data_dir.store(), &realm, &check).await.map_err(CliError::failed)?;
+        let audit_key = create_key(&data_dir.audit_key()).map_err(CliError::failed)?;
         print_line(&format!(
             "root key  {} (mode 0600; keep a copy of it elsewhere)",
             data_dir.root_key().display()
         ))?;
         print_line(&format!("store     {}", data_dir.store().display()))?;
+        print_line(&format!(
+            "audit key {} (mode 0600; signs checkpoints of the audit log)",
+            data_dir.audit_key().display()
+        ))?;
+        print_line(&format!("  verifier key for whoever keeps checkpoints: {}", audit_key.verifier()))?;
         if self.tls {
             print_line(&format!("CA        {} (give this to clients)", data_dir.tls_ca().display()))?;
             print_line(&format!("server    {}", data_dir.tls_certificate().display()))?;

@@ -1,16 +1,23 @@
-use std::fmt;
+use std::fmt::Result as FmtResult;
 
 use clap::ValueEnum;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{self, JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::error::CliError;
+use crate::trace::TARGET;
 
 /// The variable that selects what is logged, in the syntax of tracing-subscriber's `EnvFilter`.
 const FILTER_VARIABLE: &str = "NITRO_KEY_BROKER_LOG";
+
+/// What takes the spans of requests.
+pub(super) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -23,27 +30,32 @@ pub(super) enum LogFormat {
 }
 
 /// Logs to standard error from now on. When evidence may lead to other roots than that of AWS, every line says so.
-pub(super) fn start(log_format: LogFormat, configured_trust_anchors: &[String]) -> Result<(), CliError> {
+///
+/// The spans of requests go to `spans` alone: the log would carry their attributes in every line.
+pub(super) fn start(
+    log_format: LogFormat,
+    configured_trust_anchors: &[String],
+    spans: Option<SpanLayer>,
+) -> Result<(), CliError> {
     let filter = EnvFilter::builder().with_env_var(FILTER_VARIABLE).try_from_env().or_else(|error| {
         match std::env::var_os(FILTER_VARIABLE) {
             None => Ok(EnvFilter::new("info")),
             Some(_) => Err(CliError::usage(format!("{FILTER_VARIABLE}: {error}"))),
         }
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match log_format {
+    let log = fmt::layer().with_writer(std::io::stderr);
+    let log: Box<dyn Layer<_> + Send + Sync> = match log_format {
         LogFormat::Text => {
             let suffix = if configured_trust_anchors.is_empty() {
                 String::new()
             } else {
                 format!(" trusting={configured_trust_anchors:?}")
             };
-            builder
-                .event_format(Marked {
-                    inner: format::format().with_target(false).with_ansi(false),
-                    mark: Mark::Behind(suffix),
-                })
-                .try_init()
+            log.event_format(Marked {
+                inner: format::format().with_target(false).with_ansi(false),
+                mark: Mark::Behind(suffix),
+            })
+            .boxed()
         }
         LogFormat::Json => {
             let member = if configured_trust_anchors.is_empty() {
@@ -52,13 +64,21 @@ pub(super) fn start(log_format: LogFormat, configured_trust_anchors: &[String]) 
                 let list = serde_json::to_string(configured_trust_anchors).map_err(CliError::failed)?;
                 format!(",\"trusting\":{list}")
             };
-            builder
-                .fmt_fields(JsonFields::new())
+            log.fmt_fields(JsonFields::new())
                 .event_format(Marked { inner: format::format().json(), mark: Mark::AsLastMember(member) })
-                .try_init()
+                .boxed()
         }
     };
-    started.map_err(CliError::failed)
+    tracing_subscriber::registry()
+        .with(spans)
+        .with(log.with_filter(filter.and(filter_fn(is_for_the_log))))
+        .try_init()
+        .map_err(CliError::failed)
+}
+
+/// Whatever is no span of a request's stage: without an exporter those are then nobody's, and cost nothing.
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != TARGET
 }
 
 /// Writes each event as `inner` does, with a mark in its line.
@@ -83,7 +103,7 @@ where
         context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
-    ) -> fmt::Result {
+    ) -> FmtResult {
         let mut line = String::new();
         self.inner.format_event(context, Writer::new(&mut line), event)?;
         let line = line.trim_end_matches('\n');
@@ -94,5 +114,21 @@ where
                 None => writeln!(writer, "{line}"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_nobodys_without_an_exporter() {
+        let log = fmt::layer().with_writer(std::io::sink);
+        let filter = EnvFilter::new("trace").and(filter_fn(is_for_the_log));
+        let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(tracing::info_span!(target: TARGET, "stage").is_disabled());
+            assert!(!tracing::info_span!("another").is_disabled());
+        });
     }
 }

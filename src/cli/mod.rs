@@ -4,6 +4,7 @@
 //! standard error, results to standard output.
 
 mod alias;
+mod audit;
 mod credential;
 mod data_dir;
 mod document;
@@ -19,6 +20,7 @@ mod output;
 mod policy;
 mod principal;
 mod serve;
+mod telemetry;
 mod verify;
 
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ enum Command {
     Principal(principal::PrincipalCommand),
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     #[command(subcommand)]
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), CliError> {
     let data_dir = DataDir::new(cli.data_dir);
     let command = match cli.command {
+        Command::Audit(command) => return command.run(&data_dir),
         Command::Verify(command) => return command.run(),
         Command::Inspect(command) => return command.run(),
         Command::Eif(command) => return command.run(),
@@ -112,6 +117,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Policy(command) => command.run(&data_dir).await,
             Command::Principal(command) => command.run(&data_dir).await,
             Command::Credential(command) => command.run(&data_dir).await,
+            Command::Audit(command) => command.run(&data_dir),
             Command::Verify(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Eif(command) => command.run(),

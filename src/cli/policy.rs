@@ -1,13 +1,18 @@
-//! `policy put`, `policy get`, `policy explain`, `policy replay`.
+//! `policy put`, `policy get` and what works on the texts of policies.
 
 mod described_request;
 mod diff;
 mod evidence;
 mod explain;
 mod explanation_text;
+mod from_describe_eif;
+mod from_eif;
 mod get;
+mod image;
+mod lint;
 mod put;
 mod replay;
+mod rollout;
 mod unit_tests;
 mod who_can;
 
@@ -36,11 +41,15 @@ const MAX_GRANTS: usize = 256;
 pub(super) enum PolicyCommand {
     Put(put::Put),
     Get(get::Get),
-    Explain(Box<explain::Explain>),
-    Replay(replay::Replay),
+    FromEif(from_eif::FromEif),
+    FromDescribeEif(from_describe_eif::FromDescribeEif),
+    Rollout(rollout::Rollout),
+    Lint(lint::Lint),
     Test(unit_tests::Test),
-    Diff(diff::Diff),
+    Explain(Box<explain::Explain>),
     WhoCan(who_can::WhoCan),
+    Diff(diff::Diff),
+    Replay(replay::Replay),
 }
 
 impl PolicyCommand {
@@ -48,11 +57,15 @@ impl PolicyCommand {
         match self {
             PolicyCommand::Put(command) => command.run(data_dir).await,
             PolicyCommand::Get(command) => command.run(data_dir).await,
-            PolicyCommand::Explain(command) => command.run(data_dir).await,
-            PolicyCommand::Replay(command) => command.run(data_dir).await,
+            PolicyCommand::FromEif(command) => command.run(),
+            PolicyCommand::FromDescribeEif(command) => command.run(),
+            PolicyCommand::Rollout(command) => command.run(),
+            PolicyCommand::Lint(command) => command.run(data_dir).await,
             PolicyCommand::Test(command) => command.run(),
-            PolicyCommand::Diff(command) => command.run(),
+            PolicyCommand::Explain(command) => command.run(data_dir).await,
             PolicyCommand::WhoCan(command) => command.run(data_dir).await,
+            PolicyCommand::Diff(command) => command.run(),
+            PolicyCommand::Replay(command) => command.run(data_dir).await,
         }
     }
 }

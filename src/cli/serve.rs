@@ -11,13 +11,18 @@ use super::error::CliError;
 use super::logging::{self, LogFormat};
 use super::monitoring::Monitoring;
 use super::output::print_line;
+use super::telemetry::Telemetry;
 use crate::api::Api;
 use crate::attestation::{TrustAnchors, Verifier};
-use crate::audit::AuditLog;
+use crate::audit::reader::is_chained;
+use crate::audit::sink::{AuditSink, SinkSpec};
+use crate::audit::{AuditError, AuditLog, AuditSettings, create_key, open_key};
+use crate::config::audit::AuditConfig;
 use crate::config::{Config, ListenSocket, ListenUrl};
 use crate::operations::Broker;
 use crate::server::tls::ServerTls;
 use crate::server::{ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
+use crate::signed_note::NoteSigner;
 use crate::time::UnixTime;
 
 /// Answer KMS requests until SIGTERM or SIGINT.
@@ -104,15 +109,18 @@ impl Serve {
         let window = config.signature_window().map_err(CliError::usage)?;
         let trust_anchors = trust_anchors(&config.trust_anchors)?;
         let configured: Vec<String> = trust_anchors.configured().map(ToString::to_string).collect();
-        logging::start(log_format, &configured)?;
+        let telemetry = Telemetry::start(&config)?;
+        logging::start(log_format, &configured, telemetry.layer())?;
         warn_of_development_settings(&config, &configured);
 
         let verifier = Verifier::new(trust_anchors, config.requirements());
         let store = Arc::new(data_dir.open_store().await?);
         let root_key = Arc::new(data_dir.open_root_key()?);
         let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
-        let audit = AuditLog::open(&data_dir.audit_log()).map_err(CliError::failed)?;
-        let api = Api::new(broker, audit, Arc::new(UnixTime::now)).with_signature_window(window);
+        let audit = open_audit_log(&config.audit, data_dir, telemetry.audit_sink())?;
+        let api = Api::new(broker, audit, Arc::new(UnixTime::now))
+            .with_signature_window(window)
+            .with_callers_trace(telemetry.callers_trace());
         let api = Arc::new(api);
         let tls = TlsFiles::of(&config, data_dir)?;
         let (urls, server_config) = server_config(&config, &tls)?;
@@ -124,7 +132,11 @@ impl Serve {
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
-        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[&*api, server.metrics()]);
+        let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[
+            &*api,
+            server.metrics(),
+            telemetry.metrics(),
+        ]);
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&api)));
         let shutdown = async {
             shutdown.await;
@@ -133,6 +145,8 @@ impl Serve {
         server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
         api.store_usages().await.map_err(CliError::failed)?;
+        api.finish_audit().await;
+        telemetry.stop().await;
         monitoring.stop().await;
         tracing::info!("drained and stopped");
         Ok(())
@@ -152,9 +166,55 @@ impl Serve {
             allow_debug: self.allow_debug,
             max_body_bytes: self.max_body_bytes,
             max_connections: self.max_connections,
+            audit: AuditConfig::default(),
             metrics: self.metrics,
+            otlp: None,
         }
     }
+}
+
+/// The audit log with all its sinks, and the key that signs its checkpoints.
+fn open_audit_log(
+    config: &AuditConfig,
+    data_dir: &DataDir,
+    collector: Option<Box<dyn AuditSink>>,
+) -> Result<AuditLog, CliError> {
+    let specs = config.sinks();
+    let built = specs
+        .iter()
+        .map(|spec| spec.build().map_err(|error| CliError::usage(format!("audit sink {spec}: {error}"))));
+    let settings = AuditSettings {
+        file: specs.contains(&SinkSpec::File).then(|| data_dir.audit_log()),
+        rotation: config.rotation(),
+        signer: Some(audit_key(data_dir)?),
+        sinks: built.filter_map(Result::transpose).chain(collector.map(Ok)).collect::<Result<_, _>>()?,
+    };
+    AuditLog::start(settings).map_err(|error| match error {
+        AuditError::Tampered { .. } | AuditError::AnotherLog { .. } => CliError::failed(error).hint(
+            "`nitro-key-broker audit verify` tells more; to begin a new log, move audit.key and all audit files out of \
+             the data directory and keep them, they are evidence",
+        ),
+        error => CliError::failed(error),
+    })
+}
+
+/// The key that `init` made. A data directory from before there was one gets it now.
+fn audit_key(data_dir: &DataDir) -> Result<NoteSigner, CliError> {
+    let path = data_dir.audit_key();
+    if path.exists() {
+        return open_key(&path).map_err(CliError::failed);
+    }
+    if is_chained(&data_dir.audit_log()).map_err(CliError::failed)? {
+        return Err(CliError::failed(format!("{} is gone, which signs for this audit log", path.display()))
+            .hint("restore it, or begin a new log: move all audit files out of the data directory and keep them"));
+    }
+    let signer = create_key(&path).map_err(CliError::failed)?;
+    tracing::warn!(
+        file = %path.display(),
+        verifier_key = %signer.verifier(),
+        "made a key that signs checkpoints of the audit log from now on"
+    );
+    Ok(signer)
 }
 
 /// Looks from time to time whether a key's deletion or rotation is due. Both are a matter of days, so nothing hangs on the

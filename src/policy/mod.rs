@@ -59,6 +59,7 @@ mod action;
 mod arn;
 mod attached;
 mod caller;
+mod compose;
 mod condition;
 mod condition_key;
 mod decide;
@@ -88,6 +89,9 @@ mod trace;
 pub use action::{actions, find_action};
 pub use attached::{AttachedPolicy, AttachedStatement, InvalidPolicyName, PolicyName};
 pub use caller::{Caller, InvalidPrincipalArn, PolicyHolder, PrincipalArn};
+pub use compose::{
+    ImageStatement, Registers, key_policy_text, register_of_instance, register_of_role, statement_text,
+};
 pub use condition_key::{ConditionKey, MAX_PCR_INDEX, ValueType};
 pub use decide::{Permit, decide, decide_by_identity, decide_retirement, decide_unless_denied};
 pub use denial::{Denial, Refusal, Side};

@@ -81,6 +81,27 @@ impl ServerTls {
     }
 }
 
+/// The certificates in a PEM file, one at least.
+///
+/// # Errors
+/// When the file cannot be read or holds none.
+#[cfg(feature = "otlp")]
+pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_slice_iter(&read_pem(file)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| TlsError::NotPem { what: "CA", source })?;
+    if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
+}
+
+/// What a client of the broker's own speaks: the same TLS, with servers known by `roots` alone.
+#[cfg(feature = "otlp")]
+pub(crate) fn client_config(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
+    Ok(rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
 /// Why a TLS identity cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -10,7 +10,12 @@
 )]
 
 mod analysis;
+mod audit;
+#[path = "../support/audit_log.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod audit_log;
 mod help;
+mod policy_lint;
 mod program;
 
 use std::fs;
@@ -98,6 +103,8 @@ fn init_makes_everything_once_and_private() {
         str![[r#"
 root key  [DIR]/data/root.key (mode 0600; keep a copy of it elsewhere)
 store     [DIR]/data/keys.sqlite3
+audit key [DIR]/data/audit.key (mode 0600; signs checkpoints of the audit log)
+  verifier key for whoever keeps checkpoints: nitro-key-broker/audit/[..]
 CA        [DIR]/data/tls/ca.pem (give this to clients)
 server    [DIR]/data/tls/server.pem
 [status 0]

@@ -17,6 +17,10 @@ mod broker;
 mod process;
 
 mod counters;
+mod deployed;
+mod documented;
 mod health;
 mod program;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod tools;

@@ -129,14 +129,6 @@ impl Page {
         &self.0
     }
 
-    /// The names of samples, without the parts of histograms.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|sample| {
-            let name = sample.name.as_str();
-            ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name)
-        })
-    }
-
     /// The sum of all samples of this name with these labels among theirs.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |sample: &&Sample| {

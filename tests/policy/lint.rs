@@ -188,7 +188,7 @@ fn any_policy() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn of_generated_policies(text in any_policy()) {

@@ -15,6 +15,8 @@ mod evaluation;
 mod grants;
 mod identity;
 mod lint;
+mod lint_agrees;
+mod lint_corpus;
 mod properties;
 mod refused;
 mod variables;

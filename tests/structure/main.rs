@@ -36,6 +36,7 @@ const FLOORS: [Floor; 7] = [
             "signed_note",
             "text",
             "time",
+            "traceparent",
             "x509",
         ],
     },
@@ -47,7 +48,11 @@ const FLOORS: [Floor; 7] = [
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
     Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },
     Floor { name: "F3 operations", order: Order::Free, modules: &["operations"] },
-    Floor { name: "F4 edge", order: Order::Free, modules: &["api", "auth", "forward", "monitor", "server"] },
+    Floor {
+        name: "F4 edge",
+        order: Order::Free,
+        modules: &["api", "auth", "forward", "monitor", "otlp", "server"],
+    },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
 

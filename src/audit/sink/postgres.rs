@@ -46,7 +46,8 @@ const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
 pub(super) struct PostgresSink {
     name: String,
     options: PgConnectOptions,
-    runtime: Runtime,
+    /// Made in the thread that uses it, for no thread of another runtime may drop it.
+    runtime: Option<Runtime>,
     connection: Option<Locked>,
 }
 
@@ -70,11 +71,10 @@ impl PostgresSink {
     pub(super) fn new(url: &str) -> Result<Self, SinkError> {
         // The error may quote the URL, which may hold a password.
         let options = PgConnectOptions::from_str(url).map_err(|_| SinkError::new("it is no postgres URL"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
             name: SinkSpec::Postgres(url.to_owned()).to_string(),
             options: options.application_name("nitro-key-broker").disable_statement_logging(),
-            runtime: runtime.map_err(SinkError::new)?,
+            runtime: None,
             connection: None,
         })
     }
@@ -85,6 +85,13 @@ impl PostgresSink {
         &mut self,
         work: impl AsyncFnOnce(&mut Locked) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
+        let runtime = match &self.runtime {
+            Some(runtime) => runtime,
+            None => {
+                let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                self.runtime.insert(made.map_err(SinkError::new)?)
+            }
+        };
         let (options, connection) = (&self.options, &mut self.connection);
         let within_time = async {
             let mut locked = match connection.take() {
@@ -95,7 +102,7 @@ impl PostgresSink {
             *connection = Some(locked);
             Ok(done)
         };
-        let done = self.runtime.block_on(async { timeout(TIMEOUT, within_time).await });
+        let done = runtime.block_on(async { timeout(TIMEOUT, within_time).await });
         done.unwrap_or_else(|_| Err(SinkError::new(format!("no answer within {TIMEOUT:?}"))))
     }
 }

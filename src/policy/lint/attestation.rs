@@ -1,5 +1,7 @@
 //! What a statement asks of attestation, and whether a request without any gets past it.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Findings, Rule, Severity};
 use super::reading::{ReadCondition, Reading, Statement};
 use super::register_values::register;
@@ -121,7 +123,7 @@ impl ReadCondition {
     /// Whether it holds of a request without the key.
     pub(super) fn holds_when_absent(&self) -> bool {
         if self.operator.comparison == Comparison::Null {
-            return self.asks_for_absence() == Some(true);
+            return self.values.iter().any(|item| item.value == Some(Operand::Absence(true)));
         }
         self.operator.result_when_absent()
     }
@@ -162,18 +164,27 @@ pub(super) fn check(reading: &Reading, findings: &mut Findings<'_>) {
 
 fn allowed_without(statement: &Statement, findings: &mut Findings<'_>) {
     let at = Some(&statement.at);
-    for condition in statement.conditions.iter().filter(|condition| condition.is_on_attestation()) {
-        if condition.operator.comparison == Comparison::Null {
-            if condition.asks_for_absence() == Some(true) {
-                let span = condition.values.first().map_or(&condition.key_span, |item| &item.span);
-                let message = format!("applies only to requests without {}", condition.key);
-                findings.add(&ONLY_UNATTESTED, span, at, message).replace_by("\"false\"");
-            }
-        } else if condition.holds_when_absent() && !statement.requires_attestation() {
-            let (operator, key) = (condition.operator, &condition.key);
-            let message = format!("{operator} is true of a request without {key}: attestation is not needed");
-            findings.add(&ABSENT_SATISFIES, &condition.operator_span, at, message);
-        }
+    let on_attestation = || statement.conditions.iter().filter(|condition| condition.is_on_attestation());
+    for condition in on_attestation().filter(|condition| condition.asks_for_absence() == Some(true)) {
+        let span = condition.values.first().map_or(&condition.key_span, |item| &item.span);
+        let message = format!("applies only to requests without {}", condition.key);
+        findings.add(&ONLY_UNATTESTED, span, at, message).replace_by("\"false\"");
+    }
+    if statement.requires_attestation() {
+        return;
+    }
+    // Of an operator on several registers once.
+    let mut keys_of: BTreeMap<usize, (&ReadCondition, Vec<String>)> = BTreeMap::new();
+    let satisfied = on_attestation()
+        .filter(|condition| condition.holds_when_absent() && condition.asks_for_absence() != Some(true));
+    for condition in satisfied {
+        let (_, keys) = keys_of.entry(condition.operator_span.start).or_insert((condition, Vec::new()));
+        keys.push(condition.key.to_string());
+    }
+    for (condition, keys) in keys_of.values() {
+        let (operator, keys) = (condition.operator, keys.join(", "));
+        let message = format!("{operator} is true of a request without {keys}: attestation is not needed");
+        findings.add(&ABSENT_SATISFIES, &condition.operator_span, at, message);
     }
 }
 

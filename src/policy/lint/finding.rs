@@ -94,15 +94,20 @@ impl Place {
     }
 }
 
+/// Findings in one text at most: nobody reads more, and each takes a look through the whole text for its line.
+const MAX_FINDINGS: usize = 1000;
+
 /// What was found so far in one text.
 pub(super) struct Findings<'t> {
     text: &'t str,
     found: Vec<Finding>,
+    /// The last one that was too many.
+    surplus: Option<Finding>,
 }
 
 impl<'t> Findings<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+        Self { text, found: Vec::new(), surplus: None }
     }
 
     /// Adds a finding about the bytes of `span`, with the rule's own advice. What it returns can give it better advice.
@@ -113,7 +118,30 @@ impl<'t> Findings<'t> {
         statement: Option<&StatementRef>,
         message: String,
     ) -> &mut Finding {
-        self.found.push_mut(Finding {
+        if self.found.len() < MAX_FINDINGS {
+            let finding = self.finding(rule, span, statement, message);
+            self.found.push_mut(finding)
+        } else {
+            let nowhere = 0..0;
+            let finding = self.finding(rule, &nowhere, statement, message);
+            self.surplus.insert(finding)
+        }
+    }
+
+    /// As [`Self::add`], also past the limit: a policy that is refused never goes without a finding.
+    pub(super) fn add_always(&mut self, rule: &'static Rule, span: &Span, message: String) -> &mut Finding {
+        let finding = self.finding(rule, span, None, message);
+        self.found.push_mut(finding)
+    }
+
+    fn finding(
+        &self,
+        rule: &'static Rule,
+        span: &Span,
+        statement: Option<&StatementRef>,
+        message: String,
+    ) -> Finding {
+        Finding {
             rule,
             message,
             place: Place::of(self.text, span.clone()),
@@ -121,7 +149,7 @@ impl<'t> Findings<'t> {
             fix: rule.fix.to_owned(),
             replacement: None,
             refused: false,
-        })
+        }
     }
 
     pub(super) fn any_refused(&self) -> bool {

@@ -19,6 +19,7 @@ mod cover;
 mod duplicates;
 mod finding;
 mod overlap;
+mod reader;
 mod reading;
 mod refused;
 mod register_values;

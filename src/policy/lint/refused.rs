@@ -7,7 +7,7 @@ use crate::policy::action::ActionSet;
 use crate::policy::condition_key::{ConditionKey, plain_key_names};
 use crate::policy::error::{PolicyError, Problem};
 use crate::policy::operator::comparison_names;
-use crate::policy::{IdentityPolicy, KeyPolicy, StatementRef};
+use crate::policy::{IdentityPolicy, KeyPolicy, MAX_PCR_INDEX, StatementRef};
 
 macro_rules! refusals {
     ($($constant:ident $code:literal $name:literal: $summary:literal, $why:literal, $fix:literal;)*) => {
@@ -160,7 +160,8 @@ pub(super) fn check_whole(text: &str, kind: PolicyKind, findings: &mut Findings<
             .and_then(|document| document.find(&path).map(|found| found.span.clone()))
             .unwrap_or_else(|| byte_at(text, 1, 1)),
     };
-    add(problem, &span, None, findings);
+    let finding = findings.add_always(rule_for(&problem), &span, problem.to_string());
+    refuse(finding, advice_for(&problem));
 }
 
 /// The character at a line and a column of bytes, as the JSON parser counts them.
@@ -238,6 +239,9 @@ fn advice_for(problem: &Problem) -> Option<Advice> {
             ];
             instead(similar::nearest(name, elements)?)
         }
+        Problem::Value { expected, actual } if expected.contains("\"Allow\"") => {
+            instead(similar::nearest(actual, ["Allow", "Deny"])?)
+        }
         Problem::MissingElement { name } => Some(Advice { fix: format!("add {name}"), replacement: None }),
         Problem::UnknownAction { actual } => {
             let name = actual.split_once(':').map_or(actual.as_str(), |(_, name)| name);
@@ -270,9 +274,12 @@ fn advice_for(problem: &Problem) -> Option<Advice> {
             instead(&format!("{set}{comparison}{suffix}"))
         }
         Problem::UnknownConditionKey { key } if is_of_nitrotpm(key) => None,
+        Problem::UnknownConditionKey { key } if is_of_no_register(key) => {
+            let fix = format!("use one of PCR0 to PCR{MAX_PCR_INDEX}");
+            Some(Advice { fix, replacement: None })
+        }
         Problem::UnknownConditionKey { key } => {
-            let registers =
-                (0..=crate::policy::MAX_PCR_INDEX).map(|n| format!("kms:RecipientAttestation:PCR{n}"));
+            let registers = (0..=MAX_PCR_INDEX).map(|n| format!("kms:RecipientAttestation:PCR{n}"));
             let known: Vec<String> = plain_key_names().map(str::to_owned).chain(registers).collect();
             instead(similar::nearest(key, known.iter().map(String::as_str))?)
         }
@@ -287,6 +294,13 @@ fn instead(name: &str) -> Option<Advice> {
 /// Whether a key is of the attestation of a NitroTPM, which whole instances have.
 fn is_of_nitrotpm(key: &str) -> bool {
     key.to_ascii_lowercase().starts_with("kms:recipientattestation:nitrotpm")
+}
+
+/// Whether a key is of a register by its form, with a number that none has.
+fn is_of_no_register(key: &str) -> bool {
+    let digits = key.to_ascii_lowercase();
+    let digits = digits.strip_prefix("kms:recipientattestation:pcr");
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 pub(super) static RULES: [&Rule; 23] = [

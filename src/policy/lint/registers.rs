@@ -129,7 +129,9 @@ fn pinned(condition: &ReadCondition, negated: bool) -> Option<Pinned<'_>> {
 
 pub(super) fn check(reading: &Reading, findings: &mut Findings<'_>) {
     for statement in &reading.statements {
-        contradictions(statement, findings);
+        if !statement.is_partial {
+            contradictions(statement, findings);
+        }
         let pinned = statement.pinned();
         if statement.allows() && !pinned.is_empty() && !statement.is_partial {
             let indices: BTreeSet<u8> = pinned.iter().map(|pinned| pinned.index).collect();
@@ -149,7 +151,8 @@ fn contradictions(statement: &Statement, findings: &mut Findings<'_>) {
             seen.insert(later.index, later);
             continue;
         };
-        if let (Some(a), Some(b)) = (&earlier.values, &later.values)
+        if !(earlier.condition.holds_when_absent() && later.condition.holds_when_absent())
+            && let (Some(a), Some(b)) = (&earlier.values, &later.values)
             && !a.is_empty()
             && !b.is_empty()
             && a.is_disjoint(b)
@@ -165,6 +168,7 @@ fn contradictions(statement: &Statement, findings: &mut Findings<'_>) {
     for excluded in statement.excluded() {
         let contradicted = pinned.iter().find(|pinned| {
             pinned.index == excluded.index
+                && !(pinned.condition.holds_when_absent() && excluded.condition.holds_when_absent())
                 && matches!((&pinned.values, &excluded.values), (Some(a), Some(b)) if !a.is_empty() && a.is_subset(b))
         });
         if let Some(pinned) = contradicted {
@@ -196,7 +200,10 @@ fn bindings(statement: &Statement, indices: &BTreeSet<u8>, span: &Span, findings
         }
         (false, false, false, false) => {
             let named: Vec<String> = indices.iter().map(|index| format!("PCR{index}")).collect();
-            add(&IMAGE_NOT_BOUND, &format!("{} say nothing of the image", named.join(" and ")));
+            add(
+                &IMAGE_NOT_BOUND,
+                &format!("asks for {}, and for no register of the image", named.join(" and ")),
+            );
             return;
         }
         _ => {}

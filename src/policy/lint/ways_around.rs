@@ -136,7 +136,10 @@ impl Around<'_, '_, '_> {
             self.add(&RE_ENCRYPT, re_encrypt, message);
         }
         let create_grant = self.statement.action_set().and(ActionSet::named(&["CreateGrant"]));
-        if !create_grant.is_empty() && !open_to_grants.is_empty() && !self.grants_release_nothing() {
+        // Whoever may change the policy needs no grant.
+        let may_change_it = self.statement.action_set().includes(ActionSet::named(&["PutKeyPolicy"]));
+        let may_grant = !create_grant.is_empty() && !may_change_it && !self.grants_release_nothing();
+        if may_grant && !open_to_grants.is_empty() {
             let message =
                 format!("a grant may allow {open_to_grants} without the attestation that is asked for");
             self.add(&CREATE_GRANT, create_grant, message);

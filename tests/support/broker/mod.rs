@@ -15,7 +15,8 @@ use database::Database;
 use enclave::development_root;
 use nitro_key_broker::api::Api;
 use nitro_key_broker::attestation::{Requirements, TrustAnchors, Verifier};
-use nitro_key_broker::audit::AuditLog;
+use nitro_key_broker::audit::sink::AuditSink;
+use nitro_key_broker::audit::{AuditLog, AuditSettings};
 use nitro_key_broker::auth::sigv4::SignatureWindow;
 use nitro_key_broker::keys::{
     AliasName, Key, KeyId, KeyIdentifier, KeyKind, KeyMaterialId, KeyOrigin, KeySpec, KeyState, KeyUsage,
@@ -53,6 +54,8 @@ pub struct Setup {
     pub signature_window: SignatureWindow,
     /// In place of `audit.jsonl` in the broker's folder.
     pub audit_path: Option<PathBuf>,
+    /// Sinks beside that file.
+    pub audit_sinks: Vec<Box<dyn AuditSink>>,
 }
 
 impl Default for Setup {
@@ -66,6 +69,7 @@ impl Default for Setup {
             limits: Limits::default(),
             signature_window: SignatureWindow::default(),
             audit_path: None,
+            audit_sinks: Vec::new(),
         }
     }
 }
@@ -128,7 +132,12 @@ impl TestBroker {
         let broker =
             Broker::new(Arc::clone(&store) as Arc<dyn Store>, root_key.clone(), verifier).await.unwrap();
         let audit_path = setup.audit_path.unwrap_or_else(|| folder.path().join("audit.jsonl"));
-        let audit = AuditLog::open(&audit_path).unwrap();
+        let settings = AuditSettings {
+            file: Some(audit_path.clone()),
+            sinks: setup.audit_sinks,
+            ..AuditSettings::default()
+        };
+        let audit = AuditLog::start(settings).unwrap();
         let clock_ms = Arc::new(AtomicU64::new(NOW.as_ms()));
         let clock = Arc::clone(&clock_ms);
         let clock = Arc::new(move || UnixTime::from_ms(clock.load(Ordering::SeqCst)));
