@@ -35,8 +35,8 @@ lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked --all-features
 
 .PHONY: bench
-bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
-	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
+bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run, and a replay
+	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave --bench replay
 
 .PHONY: e2e
 e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
