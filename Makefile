@@ -22,20 +22,21 @@ demo: prerequisites ## Seal and open a file through a broker, watch it refuse, v
 	@demo/run $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint prerequisites-of-clients prerequisites-of-e2e prerequisites-of-observe sdk-for-rust peers ## Lint, then every test: unit, property, real clients, an emulated enclave, other verifiers, the README and the demo
-	cargo test --workspace --locked
+test: lint prerequisites-of-tests sdk-for-rust peers ## Lint, then every test: unit, property, real clients, an emulated enclave, a browser, other verifiers, the README and the demo
+	cargo test --workspace --locked --all-features
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo fmt --manifest-path differential/Cargo.toml --check
 	cargo fmt --manifest-path tests/clients/rust/Cargo.toml --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+	cargo clippy --workspace --all-targets --locked --all-features -- -D warnings
+	cargo clippy --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked --all-features
 
 .PHONY: bench
-bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run
-	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave
+bench: prerequisites ## Measure verification, GenerateDataKey, lookups and the enclave's side, as ratios within the same run, and a replay
+	cargo bench --locked --bench broker --bench load --bench lookup --bench enclave --bench replay
 
 .PHONY: e2e
 e2e: prerequisites-of-e2e ## Run broker and enclave in emulated guests over real vsock and /dev/nsm (part of `make test`)
@@ -101,10 +102,6 @@ prerequisites:
 prerequisites-of-e2e:
 	@scripts/install-prerequisites build clients e2e
 
-.PHONY: prerequisites-of-observe
-prerequisites-of-observe:
-	@scripts/install-prerequisites build observe
-
-.PHONY: prerequisites-of-clients
-prerequisites-of-clients:
-	@scripts/install-prerequisites build clients
+.PHONY: prerequisites-of-tests
+prerequisites-of-tests:
+	@scripts/install-prerequisites build clients e2e browser postgres observe

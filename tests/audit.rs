@@ -85,6 +85,7 @@ async fn an_allowed_request_is_recorded_with_the_names_of_cloudtrail() {
                     "attestationDocumentEnclavePCR4": enclave.pcr(4),
                     "attestationDocumentEnclavePCR8": enclave.pcr(8),
                     "attestationDocumentZeroPCRs": [5, 6, 7, 9, 10, 11, 12, 13, 14, 15],
+                    "attestationDocumentZeroPCRs": [5, 6, 7, 9, 10, 11, 12, 13, 14, 15],
                     "attestationDocumentTimestamp": "2026-01-03T20:41:07Z",
                     "attestationDocumentTrustAnchorSha256": root_sha256,
                 },
@@ -291,4 +292,65 @@ async fn when_the_log_can_be_written_again_it_goes_on() {
         .map(|record| record["requestID"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(recorded, answered, "whole records of the answered requests and nothing else");
+}
+
+/// What the operations record of their questions is enough to put them again, and they come out as they did.
+#[tokio::test]
+async fn every_recorded_decision_can_be_made_again() {
+    use nitro_key_broker::analysis::{Rulings, judge_again, recorded_decisions};
+    use nitro_key_broker::audit::record::AuditRecord;
+    use nitro_key_broker::policy::KeyPolicy;
+
+    let broker = TestBroker::start().await;
+    let enclave = Enclave::new();
+    // What it asks about is in a different place of each request, or in none.
+    let conditions = json!({
+        "StringEquals": {"kms:EncryptionContext:tenant": "a"},
+        "StringEqualsIgnoreCase": {"kms:RecipientAttestation:PCR0": enclave.pcr(0)},
+        "Null": {"kms:RecipientAttestation:PCR5": "false"},
+    });
+    let policy = broker::policy(&conditions);
+    let key = broker.create_key(&policy).await;
+    let parsed = KeyPolicy::parse(&policy.to_string()).unwrap();
+    let mut client = broker.connect().await;
+    let (recipient, context) = (enclave.recipient(NOW), json!({"tenant": "a"}));
+    let plaintext = "AAAA";
+    let generated = client.call("GenerateDataKey", &generate(&key, &enclave)).await.members();
+    let blob = &generated["CiphertextBlob"];
+    for (operation, members) in [
+        ("GenerateDataKeyWithoutPlaintext", json!({"KeySpec": "AES_256", "EncryptionContext": context})),
+        ("GenerateDataKeyWithoutPlaintext", json!({"KeySpec": "AES_256"})),
+        ("GenerateDataKeyPair", json!({"KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": context})),
+        ("Encrypt", json!({"Plaintext": plaintext, "EncryptionContext": context})),
+        ("Encrypt", json!({"Plaintext": plaintext})),
+        ("Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": context})),
+        ("Decrypt", json!({"CiphertextBlob": blob})),
+    ] {
+        let mut members = members;
+        members["KeyId"] = json!(key.arn);
+        members["Recipient"] = recipient.clone();
+        client.call(operation, &members).await;
+    }
+    let mut moved = json!({
+        "CiphertextBlob": blob, "DestinationKeyId": key.arn, "SourceEncryptionContext": context,
+        "DestinationEncryptionContext": context, "Recipient": recipient,
+    });
+    client.call("ReEncrypt", &moved).await.members();
+    moved["DestinationEncryptionContext"] = json!({"tenant": "b"});
+    client.call("ReEncrypt", &moved).await;
+    client.call("DescribeKey", &json!({"KeyId": key.arn})).await;
+
+    let (mut allowed, mut denied) = (0, 0);
+    for record in broker.audit_records() {
+        let record = AuditRecord::parse(record.to_string().as_bytes()).unwrap();
+        let decisions = recorded_decisions(&record).unwrap();
+        assert!(!decisions.is_empty(), "{:?}", record.operation);
+        for recorded in decisions {
+            let rulings = Rulings { key: Some(&parsed), identity: &[], grants: &[] };
+            let again = judge_again(&recorded, &rulings, None).unwrap();
+            assert_eq!(again.allowed, recorded.allowed, "{} {recorded:?}", record.operation);
+            *(if again.allowed { &mut allowed } else { &mut denied }) += 1;
+        }
+    }
+    assert_eq!((allowed, denied), (8, 5));
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::recorded::RecordedDecision;
-use super::replay::{Rulings, is_alias};
+use super::replay::Rulings;
 use crate::keys::{KeyId, KeyIdentifier, Realm};
 use crate::policy::{AttachedPolicy, Caller, Grant, KeyPolicy, PolicyHolder};
 use crate::store::{KeyEntry, Store, StoreError};
@@ -55,11 +55,6 @@ impl Scope {
         let holder = recorded.facts.caller.arn().and_then(|arn| arn.policy_holder());
         let is_of_principal = identity.as_ref().is_some_and(|(tried, _)| Some(tried) == holder);
         is_of_key || is_of_principal
-    }
-
-    /// Whether a decision is about an alias: it belongs to the one before it, about the alias's key.
-    pub fn follows_the_one_before(recorded: &RecordedDecision) -> bool {
-        is_alias(&recorded.facts.resource)
     }
 }
 

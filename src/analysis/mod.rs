@@ -16,6 +16,7 @@ pub use difference::{MAX_COMBINATIONS, Outcome, PolicyDifference, RuleChange, Wi
 pub use grant_json::{GrantJsonError, grant_of_json};
 pub use recorded::{NotReplayable, RecordedDecision, RecordedOf, recorded_decisions};
 pub use replay::{
-    Change, ChangeGroup, Counts, MAX_GROUPS, NotReplayed, Replay, ReplayReport, Rulings, Unknown, judge_again,
+    Change, ChangeGroup, Counts, MAX_GROUPS, NotReplayed, ReplayError, ReplayReport, Rulings, Unknown,
+    judge_again, replay_log,
 };
 pub use who_can::{Access, AccessRow, AllowedActions, KnownParties, MAX_IMAGES, MAX_PRINCIPALS, access};

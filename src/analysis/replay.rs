@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::recorded::{RecordedDecision, RecordedOf};
+use super::current::CurrentPolicies;
+use super::recorded::{RecordedDecision, RecordedOf, recorded_decisions};
+use crate::audit::reader::{Lines, ReadError};
 use crate::audit::record::{AuditRecord, RecordError};
 use crate::policy::{
     self, AttachedPolicy, ConditionKey, ContextValue, ContextValues, Decision, DecisionKind, Grant,
     KeyPolicy, Policies, RequestContext, RequestFacts,
 };
+use crate::store::StoreError;
 use crate::time::UnixTime;
 
 /// Groups of changes at most. A log with more different ones than that tells only how many more there are.
@@ -74,6 +77,39 @@ pub fn judge_again(
     }
 }
 
+/// Why a log could not be replayed to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes every decision of a log again, line by line, under `policies`.
+///
+/// # Errors
+/// When the log cannot be read or the store fails. A line that is no record is told of in the report.
+pub async fn replay_log(
+    lines: Lines,
+    policies: &mut CurrentPolicies<'_>,
+) -> Result<ReplayReport, ReplayError> {
+    let mut replay = Replay::default();
+    for entry in lines.records() {
+        let entry = entry?;
+        match entry.record {
+            Ok(record) => replay.add(&record, policies).await?,
+            Err(error) => {
+                let place = format!("{}:{}", entry.place.file.display(), entry.place.line);
+                replay.add_unreadable(place, &error);
+            }
+        }
+    }
+    Ok(replay.report())
+}
+
 /// Whether the resource is an alias, of which policies are asked beside its key.
 pub(super) fn is_alias(resource: &str) -> bool {
     resource.contains(":alias/")
@@ -93,7 +129,7 @@ fn grants_of_then(allowed_by: Option<&Grant>, grants: &[Arc<Grant>], then: UnixT
 
 /// The tally of a replay, decision by decision.
 #[derive(Debug, Default)]
-pub struct Replay {
+struct Replay {
     counts: Counts,
     changes: BTreeMap<ChangeKey, Tally>,
     not_replayable: BTreeMap<String, Tally>,
@@ -200,8 +236,47 @@ pub struct ReplayReport {
 }
 
 impl Replay {
-    /// Counts a line that is no record.
-    pub fn add_unreadable(&mut self, place: String, error: &RecordError) {
+    /// Every decision of a record, or none where one of them cannot be made again.
+    async fn add(
+        &mut self,
+        record: &AuditRecord,
+        policies: &mut CurrentPolicies<'_>,
+    ) -> Result<(), StoreError> {
+        self.counts.records += 1;
+        let decisions = match recorded_decisions(record) {
+            Ok(decisions) => decisions,
+            Err(error) => {
+                self.add_not_replayable(record, &error);
+                return Ok(());
+            }
+        };
+        self.counts.records_without_decision += u64::from(decisions.is_empty());
+        let mut judged = Vec::with_capacity(decisions.len());
+        let mut before = None;
+        for recorded in &decisions {
+            let belongs_to_the_one_before = is_alias(&recorded.facts.resource) && before.is_some();
+            if !policies.scope().includes(recorded) && !belongs_to_the_one_before {
+                before = None;
+                self.counts.decisions_out_of_scope += 1;
+                continue;
+            }
+            let applicable = policies.of(&recorded.facts.caller, &recorded.facts.resource).await?;
+            match judge_again(recorded, &applicable.rulings(), before) {
+                Ok(decision) => {
+                    before = Some(decision.kind);
+                    judged.push((recorded, decision));
+                }
+                Err(unknown) => {
+                    self.add_not_replayable(record, &unknown);
+                    return Ok(());
+                }
+            }
+        }
+        judged.into_iter().for_each(|(recorded, decision)| self.add_decision(record, recorded, decision));
+        Ok(())
+    }
+
+    fn add_unreadable(&mut self, place: String, error: &RecordError) {
         self.counts.records += 1;
         self.counts.records_not_replayable += 1;
         // What is wrong with a line may be as various as lines are; where it stands is told of the first.
@@ -214,26 +289,13 @@ impl Replay {
         self.not_replayable(kind, UnixTime::from_ms(0), place);
     }
 
-    /// Counts a record that does not tell everything.
-    pub fn add_not_replayable(&mut self, record: &AuditRecord, why: &impl ToString) {
-        self.counts.records += 1;
+    fn add_not_replayable(&mut self, record: &AuditRecord, why: &impl ToString) {
         self.counts.records_not_replayable += 1;
         self.not_replayable(why.to_string(), record.time, record.request_id.clone());
     }
 
-    /// Counts a record whose decisions are all counted.
-    pub fn add_record(&mut self, decisions: usize) {
-        self.counts.records += 1;
-        self.counts.records_without_decision += u64::from(decisions == 0);
-    }
-
-    /// Counts a decision that the new policies have no part in.
-    pub fn add_out_of_scope(&mut self) {
-        self.counts.decisions_out_of_scope += 1;
-    }
-
     /// Counts a decision and what it is now.
-    pub fn add_decision(&mut self, record: &AuditRecord, recorded: &RecordedDecision, now: Decision) {
+    fn add_decision(&mut self, record: &AuditRecord, recorded: &RecordedDecision, now: Decision) {
         let change = match (recorded.allowed, now.allowed) {
             (false, true) => Change::NewlyAllowed,
             (true, false) => Change::NewlyDenied,
@@ -261,8 +323,7 @@ impl Replay {
         Tally::count(self.changes.entry(key), record.time, record.request_id.clone());
     }
 
-    /// What was found.
-    pub fn report(self) -> ReplayReport {
+    fn report(self) -> ReplayReport {
         let mut changes: Vec<_> = self.changes.into_iter().map(|(key, tally)| tally.group(key)).collect();
         changes.sort_by_key(|group| std::cmp::Reverse(group.count));
         let not_replayable = self.not_replayable.into_iter();

@@ -10,7 +10,6 @@ mod health;
 mod page;
 mod process;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -86,7 +85,7 @@ impl Monitor {
 }
 
 impl Handler for Monitor {
-    fn handle(&self, request: ReceivedRequest) -> impl Future<Output = Response> + Send {
-        async move { self.answer(&request).await }
+    async fn handle(&self, request: ReceivedRequest) -> Response {
+        self.answer(&request).await
     }
 }

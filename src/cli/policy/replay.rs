@@ -6,11 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{read_identity_policy, read_policy};
-use crate::analysis::{
-    self, Change, ChangeGroup, CurrentPolicies, ReplayReport, Scope, judge_again, recorded_decisions,
-};
+use crate::analysis::{Change, ChangeGroup, CurrentPolicies, ReplayReport, Scope, replay_log};
 use crate::audit::reader::Lines;
-use crate::audit::record::AuditRecord;
 use crate::cli::data_dir::{DataDir, find_key};
 use crate::cli::error::CliError;
 use crate::cli::output::{print_json, print_line};
@@ -61,23 +58,11 @@ impl Replay {
         let mut policies = CurrentPolicies::new(as_store, scope).await.map_err(CliError::failed)?;
 
         let log = self.audit.unwrap_or_else(|| data_dir.audit_log());
-        let mut replay = analysis::Replay::default();
-        let mut is_empty = true;
-        for entry in Lines::of_log(&log).map_err(CliError::usage)?.records() {
-            let entry = entry.map_err(CliError::failed)?;
-            is_empty = false;
-            match entry.record {
-                Ok(record) => replay_record(&record, &mut policies, &mut replay).await?,
-                Err(error) => {
-                    let place = format!("{}:{}", entry.place.file.display(), entry.place.line);
-                    replay.add_unreadable(place, &error);
-                }
-            }
-        }
-        if is_empty {
+        let lines = Lines::of_log(&log).map_err(CliError::usage)?;
+        let report = replay_log(lines, &mut policies).await.map_err(CliError::failed)?;
+        if report.counts.records == 0 {
             return Err(CliError::usage(format!("{}: there is no record", log.display())));
         }
-        let report = replay.report();
         if self.json {
             print_json(&report)?
         } else {
@@ -117,45 +102,6 @@ impl Replay {
         });
         attached.collect::<Result<Vec<_>, CliError>>().map(Into::into)
     }
-}
-
-/// Every decision of a record, or none where one of them cannot be made again.
-async fn replay_record(
-    record: &AuditRecord,
-    policies: &mut CurrentPolicies<'_>,
-    replay: &mut analysis::Replay,
-) -> Result<(), CliError> {
-    let decisions = match recorded_decisions(record) {
-        Ok(decisions) => decisions,
-        Err(error) => {
-            replay.add_not_replayable(record, &error);
-            return Ok(());
-        }
-    };
-    let mut judged = Vec::with_capacity(decisions.len());
-    let mut before = None;
-    for recorded in &decisions {
-        let belongs_to_the_one_before = Scope::follows_the_one_before(recorded) && before.is_some();
-        if !policies.scope().includes(recorded) && !belongs_to_the_one_before {
-            before = None;
-            replay.add_out_of_scope();
-            continue;
-        }
-        let applicable = policies.of(&recorded.facts.caller, &recorded.facts.resource).await;
-        match judge_again(recorded, &applicable.map_err(CliError::failed)?.rulings(), before) {
-            Ok(decision) => {
-                before = Some(decision.kind);
-                judged.push((recorded, decision));
-            }
-            Err(unknown) => {
-                replay.add_not_replayable(record, &unknown);
-                return Ok(());
-            }
-        }
-    }
-    replay.add_record(decisions.len());
-    judged.into_iter().for_each(|(recorded, decision)| replay.add_decision(record, recorded, decision));
-    Ok(())
 }
 
 fn print_report(report: &ReplayReport) -> Result<(), CliError> {

@@ -10,6 +10,7 @@ use crate::policy::condition_key::ConditionKey;
 use crate::policy::operator::Comparison;
 use crate::policy::principal::Principal;
 use crate::policy::resource::Resource;
+use crate::text::shorten;
 
 impl Statement {
     /// Whether every request that `other` applies to is one that this applies to. `false` where that cannot be told.
@@ -64,6 +65,22 @@ impl Statement {
         self.principals.as_ref().is_some_and(|element| {
             !element.negated && element.items.iter().all(|item| account(&item.value).is_some())
         })
+    }
+
+    /// A user, role or session of `other` that this names as well, itself or by its role.
+    pub(super) fn names_also(&self, other: &Self) -> Option<String> {
+        let (own, others) = (self.principals.as_ref()?, other.principals.as_ref()?);
+        let named = others.items.iter().filter_map(|item| match &item.value {
+            Principal::Arn(arn) if !arn.is_account_root() => Some(arn),
+            _ => None,
+        });
+        let mut both = named.filter(|arn| {
+            own.items
+                .iter()
+                .any(|item| matches!(&item.value, Principal::Arn(own) if own.covers(arn) || arn.covers(own)))
+        });
+        let is_told = !own.negated && !others.negated;
+        both.next().filter(|_| is_told).map(|arn| shorten(arn.as_str()))
     }
 
     /// Whether it needs a value that no request here has.

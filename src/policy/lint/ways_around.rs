@@ -52,7 +52,17 @@ pub(super) static CREATE_GRANT: Rule = Rule {
     fix: "limit kms:GrantOperations to operations that release nothing, or add a Deny for Principal \"*\" with StringNotEqualsIgnoreCase on the register, which holds against grants",
 };
 
-pub(super) static RULES: [&Rule; 5] = [&ANYONE, &UNATTESTED_RELEASE, &ACCOUNT, &RE_ENCRYPT, &CREATE_GRANT];
+pub(super) static CHANGES_POLICY: Rule = Rule {
+    code: "NKB306",
+    name: "caller-changes-policy",
+    severity: Severity::Warning,
+    summary: "Whoever calls for an attested enclave may also put another policy, without attestation.",
+    why: "The credentials that the parent instance has, and lends to the enclave, then suffice to take the condition on attestation out.",
+    fix: "give kms:PutKeyPolicy to a role that no parent instance has",
+};
+
+pub(super) static RULES: [&Rule; 6] =
+    [&ANYONE, &UNATTESTED_RELEASE, &ACCOUNT, &RE_ENCRYPT, &CREATE_GRANT, &CHANGES_POLICY];
 
 /// What hands out what a key protects.
 const RELEASES: [&str; 4] = ["Decrypt", "DeriveSharedSecret", "GenerateDataKey", "GenerateDataKeyPair"];
@@ -84,6 +94,11 @@ pub(super) fn check(reading: &Reading, findings: &mut Findings<'_>) {
         .map(Statement::action_set)
         .collect::<ActionSet>()
         .and(releases());
+    let attested: Vec<&Statement> = statements
+        .iter()
+        .filter(|statement| statement.allows() && statement.requires_attestation())
+        .filter(|statement| !statement.action_set().and(releases()).is_empty())
+        .collect();
     let open_to_grants = asked_for.without(kept_for_attested_from_anyone(statements));
     for statement in statements {
         let asks = statement.conditions.iter().any(super::reading::ReadCondition::is_on_attestation);
@@ -91,8 +106,9 @@ pub(super) fn check(reading: &Reading, findings: &mut Findings<'_>) {
             continue;
         }
         let open = statement.action_set().without(kept_for_attested(statements, statement));
-        let around = Around { statement, open, findings };
+        let mut around = Around { statement, open, findings };
         around.check(asked_for, open_to_grants);
+        around.check_policy_change(&attested);
     }
 }
 
@@ -104,7 +120,7 @@ struct Around<'r, 'f, 't> {
 }
 
 impl Around<'_, '_, '_> {
-    fn check(mut self, asked_for: ActionSet, open_to_grants: ActionSet) {
+    fn check(&mut self, asked_for: ActionSet, open_to_grants: ActionSet) {
         let uses = self.open.and(releases().or(ActionSet::named(&OTHER_USES)));
         let released = self.open.and(releases());
         if self.statement.is_about_anyone() && !self.statement.is_restricted_by_conditions() {
@@ -143,6 +159,21 @@ impl Around<'_, '_, '_> {
             let message =
                 format!("a grant may allow {open_to_grants} without the attestation that is asked for");
             self.add(&CREATE_GRANT, create_grant, message);
+        }
+    }
+
+    /// Looks for somebody whom an attested statement names and who may change the policy here.
+    fn check_policy_change(&mut self, attested: &[&Statement]) {
+        let put = self.open.and(ActionSet::named(&["PutKeyPolicy"]));
+        if put.is_empty() {
+            return;
+        }
+        let both =
+            attested.iter().find_map(|statement| Some((statement, self.statement.names_also(statement)?)));
+        if let Some((statement, principal)) = both {
+            let message =
+                format!("{principal}, for whose enclaves {} is, may put another policy", statement.at);
+            self.add(&CHANGES_POLICY, put, message);
         }
     }
 
