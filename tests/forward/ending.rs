@@ -81,7 +81,7 @@ async fn counters_are_served_to_this_host() {
 
     assert!(forwarder.http(&request("GET /")).await.starts_with("HTTP/1.1 404 "));
     let refused = forwarder.http(&request("DELETE /metrics")).await;
-    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET\r\n"), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
 }
 
 #[tokio::test]

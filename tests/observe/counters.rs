@@ -36,6 +36,7 @@ async fn counters_tell_what_happened() {
     client.call("Shred", &json!({})).await.refusal();
     client.post("Decrypt", "{").await.refusal();
 
+    broker.first_round().await;
     let page = broker.scrape().await;
     let requests = |operation, outcome, exception| {
         let labels = [("operation", operation), ("outcome", outcome), ("exception", exception)];

@@ -24,6 +24,7 @@ async fn the_table_is_what_a_broker_shows() {
         documented.retain(|name, _| !OF_A_COLLECTOR.iter().any(|prefix| name.starts_with(prefix)));
     }
     let broker = ObservedBroker::start(&folder);
+    broker.first_round().await;
     broker.connect().await.call("ListKeys", &json!({})).await;
     let page = String::from_utf8(broker.get("/metrics", "*/*").await.body.to_vec()).unwrap();
     let shown: BTreeMap<String, String> = page

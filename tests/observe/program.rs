@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use std::time::{Duration, Instant};
+
 use hyper::Request;
 use serde_json::Value;
 
@@ -91,6 +93,16 @@ impl ObservedBroker {
         let answer = self.get("/metrics", "*/*").await;
         assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
         Page::read("prometheus", &answer.body)
+    }
+
+    /// Waits for the first round of housekeeping, before which the broker knows of no keys.
+    pub async fn first_round(&self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        let last_round = "nitro_key_broker_housekeeping_last_round_timestamp_seconds";
+        while self.scrape().await.sum(last_round, &[]) == 0.0 {
+            assert!(Instant::now() < until, "no round of housekeeping");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
