@@ -39,7 +39,7 @@ async fn a_key_is_made_and_used_by_its_maker() {
         })
     );
     assert_eq!(
-        record["additionalEventData"]["decision"],
+        crate::broker::ending(&record),
         json!({"outcome": "allowed", "identityStatement": "policy \"own\" Statement[0]"})
     );
 

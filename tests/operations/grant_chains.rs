@@ -44,10 +44,7 @@ async fn a_grantee_hands_on_no_more_than_it_has() {
     let answer = lent.stage.signed(&lent.worker, "CreateGrant", &narrow).await;
     answer.members();
     let record = lent.stage.broker.audit_record(answer.request_id());
-    assert_eq!(
-        record["additionalEventData"]["decision"],
-        json!({"outcome": "allowed", "grant": made["GrantId"]})
-    );
+    assert_eq!(crate::broker::ending(&record), json!({"outcome": "allowed", "grant": made["GrantId"]}));
 
     let use_key = |context: Value| {
         json!({
@@ -98,7 +95,7 @@ async fn a_grant_is_retired_by_whom_it_names() {
             assert_eq!(answer.members(), json!({}));
             let record = lent.stage.broker.audit_record(answer.request_id());
             assert_eq!(
-                record["additionalEventData"]["decision"],
+                crate::broker::ending(&record),
                 json!({"outcome": "allowed", "grant": made["GrantId"], "retiredAs": retired_as})
             );
             assert_eq!(record["resources"][0]["ARN"], lent.key.arn);

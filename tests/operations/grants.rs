@@ -97,9 +97,8 @@ async fn a_grantee_uses_the_key_until_the_grant_is_revoked() {
         let answer = lent.use_key(changes).await;
         let data_key = lent.stage.enclave.open(&answer.members());
         assert_eq!(data_key.len(), 32);
-        let decision =
-            &lent.stage.broker.audit_record(answer.request_id())["additionalEventData"]["decision"];
-        assert_eq!(*decision, json!({"outcome": "allowed", "grant": id}));
+        let record = lent.stage.broker.audit_record(answer.request_id());
+        assert_eq!(crate::broker::ending(&record), json!({"outcome": "allowed", "grant": id}));
     }
     let refusal = lent.use_key(json!({"Recipient": null})).await.refusal();
     assert!(refusal.starts_with("400 ValidationException: GenerateDataKey without Recipient"), "{refusal}");

@@ -49,7 +49,7 @@ async fn a_key_left_to_its_account_is_used_by_whom_an_identity_policy_allows() {
     assert_eq!(answer.members()["KeyMetadata"]["Arn"], stage.key.arn);
     let record = stage.broker.audit_record(answer.request_id());
     assert_eq!(
-        record["additionalEventData"]["decision"],
+        crate::broker::ending(&record),
         json!({
             "outcome": "allowed",
             "statement": "Statement[0]",

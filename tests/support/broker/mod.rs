@@ -350,6 +350,13 @@ impl TestBroker {
     }
 }
 
+/// How a recorded request ended and by what, without the questions that led there.
+pub fn ending(record: &Value) -> Value {
+    let mut decision = record["additionalEventData"]["decision"].clone();
+    assert!(decision.as_object_mut().unwrap().remove("asked").is_some_and(|asked| asked.is_array()));
+    decision
+}
+
 pub fn parse_policy(policy: &Value) -> KeyPolicy {
     KeyPolicy::parse(&policy.to_string()).unwrap()
 }
