@@ -39,6 +39,7 @@ pub mod crypto;
 pub mod eif;
 pub mod encryption_context;
 pub mod forward;
+pub mod inspection;
 pub mod json;
 pub mod keys;
 pub mod merkle;

@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 use super::document::{read_document, trust_anchors};
 use super::error::CliError;
 use super::output::{print_json, print_line};
-use crate::attestation::{self, Requirements, Step, TrustAnchors, VerifiedEvidence};
+use crate::attestation::{self, Requirements, TrustAnchors, VerifiedEvidence};
+use crate::inspection::{self, StepFinding, StepStatus};
 use crate::time::UnixTime;
-
-/// What a document is judged by beyond being genuine; a recipient key is not required of it.
-const STEPS: [Step; 6] =
-    [Step::Cose, Step::Payload, Step::Path, Step::Signature, Step::Freshness, Step::DebugMode];
 
 /// Verify an attestation document offline and show what each step found.
 ///
@@ -82,12 +79,11 @@ fn print_steps(
     trust_anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<(), CliError> {
-    for step in STEPS {
-        let (mark, found) = match result {
-            Err(error) if step == error.step() => ("REFUSED", error.to_string()),
-            Err(error) if step > error.step() => ("-", String::new()),
-            Err(_) => ("ok", String::new()),
-            Ok(evidence) => ("ok", found(step, evidence, trust_anchors, now)),
+    for StepFinding { step, status, found } in inspection::steps(result, trust_anchors, now) {
+        let mark = match status {
+            StepStatus::Passed => "ok",
+            StepStatus::Refused => "REFUSED",
+            StepStatus::NotReached => "-",
         };
         print_line(format!("{:<12} {mark:<8} {found}", step.name()).trim_end())?;
     }
@@ -111,45 +107,14 @@ fn print_steps(
     }
 }
 
-/// What a passed step found.
-fn found(step: Step, evidence: &VerifiedEvidence, trust_anchors: &TrustAnchors, now: UnixTime) -> String {
-    match step {
-        Step::Cose => "COSE_Sign1, ES384".to_owned(),
-        Step::Payload => format!("{}, {} PCRs", evidence.module_id(), evidence.pcrs().count()),
-        Step::Path => format!("valid at {now}, under {}", anchor(evidence, trust_anchors)),
-        Step::Signature => "by the leaf certificate's key".to_owned(),
-        Step::Freshness => {
-            let age_ms = now.as_ms().saturating_sub(evidence.timestamp().as_ms());
-            format!("made {}, {} s before {now}", evidence.timestamp(), age_ms / 1000)
-        }
-        Step::DebugMode => match evidence.pcrs().get(0) {
-            Some(pcr) if pcr.is_zero() => "DEBUG MODE, accepted by --allow-debug".to_owned(),
-            _ => "off".to_owned(),
-        },
-        Step::RecipientKey => String::new(),
-    }
-}
-
-fn anchor(evidence: &VerifiedEvidence, trust_anchors: &TrustAnchors) -> String {
-    let found = trust_anchors.iter().find(|anchor| anchor.sha256() == evidence.trust_anchor_sha256());
-    found.map(ToString::to_string).unwrap_or_default()
-}
-
 fn report(
     result: &Result<VerifiedEvidence, attestation::Error>,
     trust_anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Value {
-    let steps: Vec<Value> = STEPS
-        .into_iter()
-        .map(|step| {
-            let status = match result {
-                Err(error) if step == error.step() => "refused",
-                Err(error) if step > error.step() => "not reached",
-                _ => "ok",
-            };
-            json!({"step": step.name(), "status": status})
-        })
+    let steps: Vec<Value> = inspection::steps(result, trust_anchors, now)
+        .iter()
+        .map(|finding| json!({"step": finding.step.name(), "status": finding.status.name()}))
         .collect();
     match result {
         Err(error) => json!({
@@ -164,7 +129,7 @@ fn report(
             "genuine": true,
             "at": now.to_string(),
             "steps": steps,
-            "trustAnchor": anchor(evidence, trust_anchors),
+            "trustAnchor": inspection::trust_anchor(evidence, trust_anchors).unwrap_or_default(),
             "moduleId": evidence.module_id(),
             "instanceId": evidence.instance_id(),
             "timestamp": evidence.timestamp().to_string(),

@@ -43,7 +43,15 @@ const FLOORS: [Floor; 7] = [
     Floor {
         name: "F1 domain, pure",
         order: Order::AsWritten,
-        modules: &["attestation", "policy", "keys", "audit::event", "audit::record", "audit::chain"],
+        modules: &[
+            "attestation",
+            "inspection",
+            "policy",
+            "keys",
+            "audit::event",
+            "audit::record",
+            "audit::chain",
+        ],
     },
     Floor { name: "F2 effects", order: Order::Free, modules: &["audit", "root_key", "store", "trace"] },
     Floor { name: "F2 questions about what was decided", order: Order::Free, modules: &["analysis"] },

@@ -1,7 +1,6 @@
 use std::fmt::{self, Write};
 
-use super::claims::{Bytes, Certificate, CertificateContent, Claims, PcrClaim};
-use super::{Report, Verdict};
+use crate::inspection::{Bytes, Certificate, CertificateContent, Claims, PcrClaim, Report, Verdict};
 
 /// The report for people.
 pub(super) fn render(report: &Report) -> String {

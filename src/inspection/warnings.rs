@@ -5,8 +5,10 @@ use crate::time::UnixTime;
 
 /// What a reader should know besides the verdict.
 #[derive(Debug, Serialize)]
-pub(super) struct Warning {
+pub struct Warning {
+    /// A stable name.
     pub code: &'static str,
+    /// What it is about.
     pub message: String,
 }
 

@@ -7,85 +7,129 @@ use crate::x509::CertificateSummary;
 /// The fields of a document, as they are shown.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Claims {
+pub struct Claims {
+    /// The COSE_Sign1 around the payload.
     pub envelope: Envelope,
+    /// The enclave, by its parent instance and a number.
     pub module_id: String,
+    /// The parent instance that `module_id` names.
     pub instance_id: String,
     /// Null without PCR4.
     pub instance_id_matches_pcr4: Option<bool>,
+    /// The region in the name of the leaf certificate.
     pub region: Option<String>,
+    /// When the document was made, RFC 3339.
     pub timestamp: String,
     /// Negative where the document is dated ahead.
     pub age_ms: i128,
+    /// The registers that the document has, by index.
     pub pcrs: Vec<PcrClaim>,
+    /// The chain from the root to the leaf.
     pub certificates: Vec<Certificate>,
+    /// The key that an answer would be encrypted to.
     pub recipient_key: RecipientKeyClaim,
+    /// What the enclave put in.
     pub user_data: Option<Bytes>,
+    /// What the enclave put in, as a rule for freshness.
     pub nonce: Option<Bytes>,
 }
 
+/// The COSE_Sign1 around the payload.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Envelope {
+pub struct Envelope {
+    /// Length of the document.
     pub bytes: usize,
+    /// Its CBOR tag.
     pub tag: Option<u64>,
+    /// Whether its protected header names ES384.
     pub is_es384: bool,
+    /// Its protected header, in hexadecimal.
     pub protected: String,
+    /// Length of the signature.
     pub signature_bytes: usize,
 }
 
+/// One platform configuration register.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PcrClaim {
+pub struct PcrClaim {
+    /// 0 to 31.
     pub index: u8,
+    /// SHA-384, in hexadecimal.
     pub value: String,
+    /// Whether nothing is measured into it.
     pub is_zero: bool,
+    /// What is measured into it.
     pub meaning: &'static str,
 }
 
+/// One certificate of the document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Certificate {
+pub struct Certificate {
     /// `cabundle[0]` … `certificate`.
     pub position: String,
+    /// What it says.
     #[serde(flatten)]
     pub content: CertificateContent,
 }
 
+/// What there is to read of a certificate.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum CertificateContent {
+pub enum CertificateContent {
+    /// It could be read.
     #[serde(rename_all = "camelCase")]
     Read {
+        /// Its distinguished name.
         subject: String,
+        /// From when on it is valid, RFC 3339.
         not_before: String,
+        /// Until when it is valid, RFC 3339.
         not_after: String,
+        /// Whether it is valid at the time of the report.
         is_valid: bool,
+        /// Whether it may certify others.
         is_ca: bool,
+        /// CA certificates that may follow below it at most.
         path_len: Option<u32>,
+        /// What its key is for.
         key_usage: Option<Vec<&'static str>>,
+        /// Of its DER.
         sha256: String,
     },
+    /// It could not.
     Malformed {
+        /// Why.
         malformed: String,
     },
 }
 
+/// The key that an answer would be encrypted to.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RecipientKeyClaim {
+pub struct RecipientKeyClaim {
+    /// What kind of key it is.
     pub kind: String,
+    /// Whether an answer can be encrypted to it.
     pub usable: bool,
+    /// SHA-256 of its SubjectPublicKeyInfo, where usable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spki_sha256: Option<String>,
+    /// Why it is not usable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The member as it stands in the document.
     pub public_key: Option<Bytes>,
 }
 
+/// A byte string.
 #[derive(Debug, Serialize)]
-pub(super) struct Bytes {
+pub struct Bytes {
+    /// Their number.
     pub bytes: usize,
+    /// Themselves, in hexadecimal.
     pub hex: String,
 }
 
