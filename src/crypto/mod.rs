@@ -1,4 +1,5 @@
-//! Every cryptographic primitive of the broker, over aws-lc-rs, and nothing else.
+//! Every cryptographic primitive of the broker, over aws-lc-rs; but for Argon2id, which that does not have, nothing
+//! else.
 //!
 //! One module computes in production; the tests open what it seals with independent implementations.
 
@@ -13,6 +14,7 @@ mod kdf;
 mod key_pair;
 mod oaep;
 mod p384;
+mod password;
 mod random;
 mod signature;
 
@@ -29,6 +31,7 @@ pub use kdf::hkdf_sha256;
 pub use key_pair::{KeyPairDer, KeyPairKind, generate_key_pair, read_key_pair};
 pub use oaep::{OaepDigest, OaepKey, OaepPrivateKey};
 pub use p384::P384PublicKey;
+pub use password::{PasswordHash, verify_no_password};
 pub use random::fill_random;
 pub use signature::{SignatureScheme, SignedMessage, sign, verify};
 

@@ -1,11 +1,13 @@
-//! Where keys, aliases, policies and credentials are kept.
+//! Where keys, aliases, policies, credentials and operators are kept.
 //!
 //! One interface, [`Store`], in a part for each table; material and secrets reach it wrapped and leave it wrapped.
 
 mod credential;
+mod operator;
 mod sqlite;
 
 pub use credential::{Credential, credential_wrapping_context};
+pub use operator::{InvalidOperatorName, Operator, OperatorName};
 pub use sqlite::{MAX_STALENESS, SqliteStore};
 
 use std::collections::BTreeMap;
@@ -60,6 +62,7 @@ pub trait Store:
     + CredentialStore
     + IdentityPolicyStore
     + GrantStore
+    + OperatorStore
 {
     /// How often reads are answered from memory.
     fn caches(&self) -> Caches;
@@ -284,6 +287,22 @@ pub trait GrantStore: Send + Sync {
 
     /// Takes a grant away. Yields false where it is not there.
     async fn delete_grant(&self, id: &GrantId) -> Result<bool, StoreError>;
+}
+
+/// The people who may sign in to the console.
+#[async_trait]
+pub trait OperatorStore: Send + Sync {
+    /// Adds an operator. Yields false, and nothing is changed, where there is one of this name.
+    async fn insert_operator(&self, operator: &Operator) -> Result<bool, StoreError>;
+
+    /// The operator of this name.
+    async fn find_operator(&self, name: &OperatorName) -> Result<Option<Operator>, StoreError>;
+
+    /// All operators, by name.
+    async fn list_operators(&self) -> Result<Vec<Operator>, StoreError>;
+
+    /// Takes an operator away. Yields false where there is none of this name.
+    async fn delete_operator(&self, name: &OperatorName) -> Result<bool, StoreError>;
 }
 
 /// Why the store did not do it.

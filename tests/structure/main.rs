@@ -88,8 +88,8 @@ const EFFECTS: [&str; 9] =
     ["hyper", "sqlx", "std::env", "std::fs", "std::io", "std::process", "std::thread", "tokio", "tracing"];
 
 /// Crates that compute with keys: production uses the first, and it in one module.
-const CRYPTOGRAPHY: [&str; 9] =
-    ["aws_lc_rs", "aes_gcm", "hmac", "openssl", "p256", "p384", "ring", "rsa", "sha2"];
+const CRYPTOGRAPHY: [&str; 10] =
+    ["aws_lc_rs", "aes_gcm", "argon2", "hmac", "openssl", "p256", "p384", "ring", "rsa", "sha2"];
 
 /// Where `aws_lc_rs` names the provider inside rustls.
 const RUSTLS_PROVIDER: &str = "server::tls";

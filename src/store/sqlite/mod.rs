@@ -6,6 +6,7 @@ mod identity_policies;
 mod key_materials;
 mod key_usages;
 mod keys;
+mod operators;
 mod row;
 mod tags;
 
