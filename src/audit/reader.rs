@@ -239,6 +239,17 @@ impl NewestFirst {
         Ok(Self { remaining: segments(path)?, current: None })
     }
 
+    /// The lines of `older`, behind those in the first `len` bytes of `last`: where a line was handed out, its offset says
+    /// where to go on.
+    ///
+    /// # Errors
+    /// When `last` cannot be opened, or is shorter.
+    pub fn of_start(older: Vec<Segment>, last: &Segment, len: u64) -> Result<Self, ReadError> {
+        let opened = Backwards::open(&last.path).and_then(|opened| opened.shortened(len));
+        let current = opened.map_err(|error| ReadError { path: last.path.to_path_buf(), error })?;
+        Ok(Self { remaining: older, current: Some(current) })
+    }
+
     /// The same lines as records.
     pub fn records(self) -> impl Iterator<Item = Result<Entry, ReadError>> {
         self.map(|line| line.map(Entry::of))
@@ -282,6 +293,13 @@ impl Backwards {
         let file = File::open(path)?;
         let unread = file.metadata()?.len();
         Ok(Self { path: Arc::clone(path), file, unread, pending: Vec::new() })
+    }
+
+    fn shortened(self, len: u64) -> io::Result<Self> {
+        if len > self.unread {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter"));
+        }
+        Ok(Self { unread: len, ..self })
     }
 
     fn next_line(&mut self) -> io::Result<Option<Line>> {
@@ -403,6 +421,15 @@ mod tests {
             let forwards: Vec<Line> = Lines::of_log(&path).unwrap().map(Result::unwrap).collect();
             let mut backwards: Vec<Line> = NewestFirst::of_log(&path).unwrap().map(Result::unwrap).collect();
             backwards.reverse();
+            // From any line on, the rest is the same.
+            if let Some(at) = forwards.len().checked_sub(2) {
+                let (files, place) = (segments(&path).unwrap(), &forwards[at].place);
+                let current = files.iter().position(|segment| segment.path == place.file).unwrap();
+                let rest = NewestFirst::of_start(files[..current].to_vec(), &files[current], place.offset).unwrap();
+                let rest: Vec<u64> = rest.map(|line| line.unwrap().place.offset).collect();
+                let before: Vec<u64> = forwards[..at].iter().rev().map(|line| line.place.offset).collect();
+                prop_assert_eq!(rest, before);
+            }
             let places = |lines: &[Line]| -> Vec<(Arc<Path>, u64, Vec<u8>)> {
                 lines.iter().map(|line| (line.place.file.clone(), line.place.offset, line.bytes.clone())).collect()
             };
