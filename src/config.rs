@@ -30,6 +30,8 @@ pub struct Config {
     /// Where to listen, see [`ListenUrl`].
     #[serde(default)]
     pub listen: Vec<ListenUrl>,
+    /// Where the console listens; without, there is none.
+    pub console: Option<ListenUrl>,
     /// The server's certificate chain in PEM, for listeners under TLS.
     pub tls_certificate: Option<PathBuf>,
     /// The private key of that certificate in PEM.
@@ -129,6 +131,7 @@ impl Config {
         // Exhaustive, so that a new setting cannot be forgotten here.
         let Self {
             listen,
+            console,
             tls_certificate,
             tls_key,
             allow_plain_non_loopback,
@@ -147,6 +150,7 @@ impl Config {
         } = over;
         Self {
             listen: if listen.is_empty() { self.listen } else { listen },
+            console: console.or(self.console),
             tls_certificate: tls_certificate.or(self.tls_certificate),
             tls_key: tls_key.or(self.tls_key),
             allow_plain_non_loopback: allow_plain_non_loopback || self.allow_plain_non_loopback,

@@ -34,6 +34,7 @@ pub mod cbor;
 pub mod cli;
 pub mod cms;
 pub mod config;
+pub mod console;
 pub mod cose;
 pub mod crypto;
 pub mod eif;

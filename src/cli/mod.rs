@@ -5,6 +5,7 @@
 
 mod alias;
 mod audit;
+mod console;
 mod credential;
 mod data_dir;
 mod document;
@@ -56,6 +57,7 @@ struct Cli {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Console(console::ConsoleCommand),
     Forward(forward::Forward),
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -111,6 +113,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         match command {
             Command::Init(command) => command.run(&data_dir).await,
             Command::Serve(command) => command.run(&data_dir).await,
+            Command::Console(command) => command.run(&data_dir).await,
             Command::Forward(command) => command.run().await,
             Command::Key(command) => command.run(&data_dir).await,
             Command::Alias(command) => command.run(&data_dir).await,

@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
+use super::console;
 use super::data_dir::DataDir;
 use super::error::CliError;
 use super::logging::{self, LogFormat};
@@ -23,6 +25,7 @@ use crate::operations::Broker;
 use crate::server::tls::ServerTls;
 use crate::server::{ListenAddress, ListenerConfig, LocalAddress, Server, ServerConfig};
 use crate::signed_note::NoteSigner;
+use crate::store::Store;
 use crate::time::UnixTime;
 
 /// Answer KMS requests until SIGTERM or SIGINT.
@@ -44,6 +47,10 @@ pub(super) struct Serve {
     /// http://127.0.0.1:8080.
     #[arg(long, value_name = "URL")]
     listen: Vec<ListenUrl>,
+
+    /// Show the console at http://IP:PORT on the loopback, or https://IP:PORT.
+    #[arg(long, value_name = "URL")]
+    console: Option<ListenUrl>,
 
     /// The server's certificate chain in PEM. Default: the one that `init --tls` made.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -113,10 +120,10 @@ impl Serve {
         logging::start(log_format, &configured, telemetry.layer())?;
         warn_of_development_settings(&config, &configured);
 
-        let verifier = Verifier::new(trust_anchors, config.requirements());
-        let store = Arc::new(data_dir.open_store().await?);
+        let verifier = Verifier::new(trust_anchors.clone(), config.requirements());
+        let store: Arc<dyn Store> = Arc::new(data_dir.open_store().await?);
         let root_key = Arc::new(data_dir.open_root_key()?);
-        let broker = Broker::new(store, root_key, verifier).await.map_err(CliError::failed)?;
+        let broker = Broker::new(Arc::clone(&store), root_key, verifier).await.map_err(CliError::failed)?;
         let audit = open_audit_log(&config.audit, data_dir, telemetry.audit_sink())?;
         let api = Api::new(broker, audit, Arc::new(UnixTime::now))
             .with_signature_window(window)
@@ -126,12 +133,28 @@ impl Serve {
         let (urls, server_config) = server_config(&config, &tls)?;
         let server = Server::bind(server_config).await.map_err(CliError::failed)?;
 
+        let console = match &config.console {
+            Some(url) => {
+                Some((console::bind(url, &config, &tls, data_dir, store, trust_anchors).await?, url))
+            }
+            None => None,
+        };
+
         let shutdown = shutdown_signal()?;
         for (address, ListenUrl { tls, .. }) in server.local_addresses().iter().zip(urls) {
             let url = bound_url(address, tls);
             tracing::info!(%url, "listening");
             print_line(&format!("listening on {url}"))?;
         }
+        let (stop_console, console_stops) = oneshot::channel::<()>();
+        let console = match console {
+            Some(((server, console), url)) => {
+                console::announce(&server, url)?;
+                // Told to stop, or left alone by a broker that failed.
+                Some(tokio::spawn(server.run(console, async move { drop(console_stops.await) })))
+            }
+            None => None,
+        };
         let monitoring = Monitoring::bind(&config, &tls, &api).await?.serve(&[
             &*api,
             server.metrics(),
@@ -144,6 +167,10 @@ impl Serve {
         };
         server.run(Arc::clone(&api), shutdown).await;
         housekeeping.abort();
+        drop(stop_console);
+        if let Some(console) = console {
+            console.await.map_err(CliError::failed)?;
+        }
         api.store_usages().await.map_err(CliError::failed)?;
         api.finish_audit().await;
         telemetry.stop().await;
@@ -155,6 +182,7 @@ impl Serve {
     fn into_config(self) -> Config {
         Config {
             listen: self.listen,
+            console: self.console,
             tls_certificate: self.tls_certificate,
             tls_key: self.tls_key,
             allow_plain_non_loopback: self.allow_plain_non_loopback,
@@ -237,7 +265,7 @@ fn forbid_core_dumps() -> Result<(), CliError> {
         .map_err(|error| CliError::failed(format!("core dumps cannot be forbidden: {error}")))
 }
 
-fn trust_anchors(paths: &[PathBuf]) -> Result<TrustAnchors, CliError> {
+pub(super) fn trust_anchors(paths: &[PathBuf]) -> Result<TrustAnchors, CliError> {
     let aws = TrustAnchors::aws().map_err(CliError::failed)?;
     paths.iter().try_fold(aws, |anchors, path| {
         let pem = std::fs::read(path)
@@ -262,7 +290,7 @@ fn warn_of_development_settings(config: &Config, configured: &[String]) {
 pub(super) struct TlsFiles(Option<(PathBuf, PathBuf)>);
 
 impl TlsFiles {
-    fn of(config: &Config, data_dir: &DataDir) -> Result<Self, CliError> {
+    pub(super) fn of(config: &Config, data_dir: &DataDir) -> Result<Self, CliError> {
         let default = (data_dir.tls_certificate(), data_dir.tls_key());
         match (&config.tls_certificate, &config.tls_key) {
             (Some(certificate), Some(key)) => Ok(Self(Some((certificate.clone(), key.clone())))),
@@ -312,7 +340,7 @@ pub(super) fn listener_config(
     })
 }
 
-fn loopback_url(port: u16, tls: bool) -> ListenUrl {
+pub(super) fn loopback_url(port: u16, tls: bool) -> ListenUrl {
     let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     ListenUrl { socket: ListenSocket::Tcp(address), tls }
 }

@@ -14,6 +14,7 @@ mod audit;
 #[path = "../support/audit_log.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod audit_log;
+mod console;
 mod help;
 mod policy_lint;
 mod program;

@@ -59,7 +59,7 @@ const FLOORS: [Floor; 7] = [
     Floor {
         name: "F4 edge",
         order: Order::Free,
-        modules: &["api", "auth", "forward", "monitor", "otlp", "server"],
+        modules: &["api", "auth", "console", "forward", "monitor", "otlp", "server"],
     },
     Floor { name: "F5 command", order: Order::AsWritten, modules: &["config", "cli", "main"] },
 ];
