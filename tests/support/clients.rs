@@ -19,6 +19,20 @@ pub fn require_node_packages() -> PathBuf {
     require("clients-node", "node_modules/@aws-sdk/client-kms", "scripts/install-prerequisites clients")
 }
 
+/// The folder whose `node_modules` has what drives Chromium.
+///
+/// # Panics
+/// As [`require_venv`], also where there is no Chromium.
+#[allow(dead_code, reason = "not every test has pages to look at")]
+pub fn require_browser_packages() -> PathBuf {
+    let installer = "scripts/install-prerequisites browser";
+    assert!(
+        Path::new("/usr/bin/chromium").exists(),
+        "there is no Chromium: run `make test`, or `{installer}`"
+    );
+    require("console-node", "node_modules/playwright-core", installer)
+}
+
 /// The program made of the AWS SDK for Rust.
 ///
 /// # Panics
