@@ -5,7 +5,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{self, JsonFields, Writer};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -43,19 +43,41 @@ pub(super) fn start(
             Some(_) => Err(CliError::usage(format!("{FILTER_VARIABLE}: {error}"))),
         }
     })?;
+    // A layer that is not there would count as one that takes every span.
+    match spans {
+        None => tracing_subscriber::registry()
+            .with(log_layer::<Registry>(log_format, configured_trust_anchors, filter)?)
+            .try_init(),
+        Some(spans) => tracing_subscriber::registry()
+            .with(spans)
+            .with(log_layer::<WithSpans>(log_format, configured_trust_anchors, filter)?)
+            .try_init(),
+    }
+    .map_err(CliError::failed)
+}
+
+type WithSpans = Layered<SpanLayer, Registry>;
+type LogLayer<S> = Box<dyn Layer<S> + Send + Sync>;
+
+fn log_layer<S: Subscriber + for<'a> LookupSpan<'a>>(
+    log_format: LogFormat,
+    configured_trust_anchors: &[String],
+    filter: EnvFilter,
+) -> Result<LogLayer<S>, CliError> {
     let log = fmt::layer().with_writer(std::io::stderr);
-    let log: Box<dyn Layer<_> + Send + Sync> = match log_format {
+    let filter = filter.and(filter_fn(is_for_the_log));
+    match log_format {
         LogFormat::Text => {
             let suffix = if configured_trust_anchors.is_empty() {
                 String::new()
             } else {
                 format!(" trusting={configured_trust_anchors:?}")
             };
-            log.event_format(Marked {
-                inner: format::format().with_target(false).with_ansi(false),
-                mark: Mark::Behind(suffix),
-            })
-            .boxed()
+            let format = format::format().with_target(false).with_ansi(false);
+            Ok(log
+                .event_format(Marked { inner: format, mark: Mark::Behind(suffix) })
+                .with_filter(filter)
+                .boxed())
         }
         LogFormat::Json => {
             let member = if configured_trust_anchors.is_empty() {
@@ -64,16 +86,11 @@ pub(super) fn start(
                 let list = serde_json::to_string(configured_trust_anchors).map_err(CliError::failed)?;
                 format!(",\"trusting\":{list}")
             };
-            log.fmt_fields(JsonFields::new())
-                .event_format(Marked { inner: format::format().json(), mark: Mark::AsLastMember(member) })
-                .boxed()
+            let format = format::format().json();
+            let marked = Marked { inner: format, mark: Mark::AsLastMember(member) };
+            Ok(log.fmt_fields(JsonFields::new()).event_format(marked).with_filter(filter).boxed())
         }
-    };
-    tracing_subscriber::registry()
-        .with(spans)
-        .with(log.with_filter(filter.and(filter_fn(is_for_the_log))))
-        .try_init()
-        .map_err(CliError::failed)
+    }
 }
 
 /// Whatever is no span of a request's stage: without an exporter those are then nobody's, and cost nothing.
@@ -123,12 +140,9 @@ mod tests {
 
     #[test]
     fn stages_are_nobodys_without_an_exporter() {
-        let log = fmt::layer().with_writer(std::io::sink);
-        let filter = EnvFilter::new("trace").and(filter_fn(is_for_the_log));
-        let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
-        tracing::subscriber::with_default(subscriber, || {
-            assert!(tracing::info_span!(target: TARGET, "stage").is_disabled());
-            assert!(!tracing::info_span!("another").is_disabled());
-        });
+        let started = start(LogFormat::Text, &[], None);
+        assert!(started.is_ok());
+        assert!(tracing::info_span!(target: TARGET, "stage").is_disabled());
+        assert!(!tracing::info_span!("another").is_disabled());
     }
 }
