@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::attestation::{Pcr, VerifiedEvidence};
@@ -9,7 +9,7 @@ use crate::policy::{Caller, ConditionKey, ContextValue, ContextValues, Grant, Pr
 use crate::time::UnixTime;
 
 /// Bytes that a record takes as a rule.
-const USUAL_RECORD_LEN: usize = 2048;
+const USUAL_RECORD_LEN: usize = 4096;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -300,8 +300,24 @@ struct Asked {
     /// The grant that is to end, or that allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<AskedGrant>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    context: Map<String, Value>,
+    #[serde(skip_serializing_if = "AskedContext::is_empty")]
+    context: AskedContext,
+}
+
+/// What conditions could see, by their keys' names.
+#[derive(Clone, Debug)]
+struct AskedContext(Vec<(Cow<'static, str>, Value)>);
+
+impl AskedContext {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for AskedContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 /// A grant as it was, since it may be gone.
@@ -334,7 +350,7 @@ impl Asked {
             allowed,
             attested: question.recipient.is_some(),
             grant: grant.map(AskedGrant::of),
-            context: stated.map(|(key, values)| (key.to_string(), json_of(&values))).collect(),
+            context: AskedContext(stated.map(|(key, values)| (key.name(), json_of(&values))).collect()),
         }
     }
 }
@@ -446,15 +462,25 @@ struct RecipientFacts {
     module_id: String,
     #[serde(rename = "attestationDocumentEnclaveImageDigest", skip_serializing_if = "Option::is_none")]
     image_digest: Option<String>,
-    /// By their members' names.
     #[serde(flatten)]
-    pcrs: BTreeMap<String, String>,
+    pcrs: RecordedPcrs,
     #[serde(rename = "attestationDocumentZeroPCRs", skip_serializing_if = "Vec::is_empty")]
     zero_pcrs: Vec<u8>,
     #[serde(rename = "attestationDocumentTimestamp")]
     timestamp: String,
     #[serde(rename = "attestationDocumentTrustAnchorSha256")]
     trust_anchor_sha256: String,
+}
+
+/// Registers by the indices in their members' names.
+#[derive(Clone, Debug)]
+struct RecordedPcrs(Vec<(u8, Pcr)>);
+
+impl Serialize for RecordedPcrs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = |index| format!("attestationDocumentEnclavePCR{index}");
+        serializer.collect_map(self.0.iter().map(|(index, pcr)| (name(index), pcr.to_hex())))
+    }
 }
 
 /// Registers that are shown whatever they hold, as CloudTrail does.
@@ -464,12 +490,11 @@ impl RecipientFacts {
     fn of(evidence: &VerifiedEvidence) -> Self {
         let (shown, zero): (Vec<_>, Vec<_>) =
             evidence.pcrs().iter().partition(|(index, pcr)| ALWAYS_SHOWN.contains(index) || !pcr.is_zero());
-        let name = |index| format!("attestationDocumentEnclavePCR{index}");
         let others = shown.into_iter().filter(|(index, _)| *index != 0);
         Self {
             module_id: evidence.module_id().to_owned(),
             image_digest: evidence.pcrs().get(0).copied().map(Pcr::to_hex),
-            pcrs: others.map(|(index, pcr)| (name(index), pcr.to_hex())).collect(),
+            pcrs: RecordedPcrs(others.map(|(index, pcr)| (index, *pcr)).collect()),
             zero_pcrs: zero.into_iter().map(|(index, _)| index).collect(),
             timestamp: evidence.timestamp().to_string(),
             trust_anchor_sha256: hex::encode(evidence.trust_anchor_sha256()),

@@ -1,5 +1,6 @@
 //! The condition keys that a policy may ask about.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::grant::GrantOperation;
@@ -207,6 +208,19 @@ impl ValueType {
 }
 
 impl ConditionKey {
+    /// Its name, as AWS writes it.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::RecipientAttestationPcr(index) => format!("{PCR_PREFIX}{index}").into(),
+            Self::EncryptionContext(key) => format!("{ENCRYPTION_CONTEXT_PREFIX}{key}").into(),
+            Self::ResourceTag(key) => format!("{RESOURCE_TAG_PREFIX}{key}").into(),
+            Self::RequestTag(key) => format!("{REQUEST_TAG_PREFIX}{key}").into(),
+            Self::PrincipalTag(key) => format!("{PRINCIPAL_TAG_PREFIX}{key}").into(),
+            Self::NeverPresent(never) => never.name.into(),
+            plain => PLAIN_KEYS.iter().find(|(_, key)| key == plain).map_or("", |(name, _)| name).into(),
+        }
+    }
+
     /// Reads a key's name; `None` for a key that is unknown here.
     pub fn parse(name: &str) -> Option<Self> {
         if let Some(context_key) = strip_prefix_any_case(name, ENCRYPTION_CONTEXT_PREFIX) {
@@ -387,17 +401,7 @@ impl ConditionKey {
 
 impl fmt::Display for ConditionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RecipientAttestationPcr(index) => write!(f, "{PCR_PREFIX}{index}"),
-            Self::EncryptionContext(key) => write!(f, "{ENCRYPTION_CONTEXT_PREFIX}{key}"),
-            Self::ResourceTag(key) => write!(f, "{RESOURCE_TAG_PREFIX}{key}"),
-            Self::RequestTag(key) => write!(f, "{REQUEST_TAG_PREFIX}{key}"),
-            Self::PrincipalTag(key) => write!(f, "{PRINCIPAL_TAG_PREFIX}{key}"),
-            Self::NeverPresent(never) => f.write_str(never.name),
-            plain => {
-                PLAIN_KEYS.iter().find(|(_, key)| key == plain).map_or(Ok(()), |(name, _)| f.write_str(name))
-            }
-        }
+        f.write_str(&self.name())
     }
 }
 
