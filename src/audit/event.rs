@@ -1,11 +1,15 @@
-use std::borrow::Cow;
+mod asked;
+mod recipient;
 
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::attestation::{Pcr, VerifiedEvidence};
+use self::asked::Asked;
+pub use self::asked::AskedOf;
+use self::recipient::RecipientFacts;
+use crate::attestation::VerifiedEvidence;
 use crate::keys::{KeyArn, Realm};
-use crate::policy::{Caller, ConditionKey, ContextValue, ContextValues, Grant, PrincipalArn, Question};
+use crate::policy::{Caller, Question};
 use crate::time::UnixTime;
 
 /// Bytes that a record takes as a rule.
@@ -87,22 +91,6 @@ pub struct AuditEvent {
     recipient: Option<RecipientFacts>,
     explanations: Map<String, Value>,
     asked: Vec<Asked>,
-}
-
-/// Which policies a question was put to.
-#[derive(Clone, Copy, Debug)]
-pub enum AskedOf<'g> {
-    /// The key's, the caller's, and grants.
-    Key {
-        /// The grant that allowed.
-        allowed_by: Option<&'g Grant>,
-    },
-    /// The caller's alone, of which one had to allow.
-    Identity,
-    /// The caller's alone, none of which was to deny.
-    NoDeny,
-    /// As of the key's, for the end of this grant.
-    Retirement(&'g Grant),
 }
 
 impl AuditEvent {
@@ -284,117 +272,6 @@ struct Decision<'e> {
     asked: &'e [Asked],
 }
 
-/// A question to policies, as far as the rest of the record does not tell it: the caller, the time, the source's address, the
-/// region, the registers and the encryption context are there.
-#[derive(Clone, Debug, Serialize)]
-struct Asked {
-    action: &'static str,
-    resource: String,
-    /// Absent where the key's policy was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    of: Option<&'static str>,
-    allowed: bool,
-    /// Whether the policies saw the enclave.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    attested: bool,
-    /// The grant that is to end, or that allowed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grant: Option<AskedGrant>,
-    #[serde(skip_serializing_if = "AskedContext::is_empty")]
-    context: AskedContext,
-}
-
-/// What conditions could see, by their keys' names.
-#[derive(Clone, Debug)]
-struct AskedContext(Vec<(Cow<'static, str>, Value)>);
-
-impl AskedContext {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for AskedContext {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-/// A grant as it was, since it may be gone.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AskedGrant {
-    grant_id: String,
-    grantee_principal: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retiring_principal: Option<String>,
-    operations: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    constraints: Option<Value>,
-    issuing_account: String,
-}
-
-impl Asked {
-    fn of(question: &Question<'_>, of: AskedOf<'_>, allowed: bool) -> Self {
-        let (of, grant) = match of {
-            AskedOf::Key { allowed_by } => (None, allowed_by),
-            AskedOf::Identity => (Some("identity"), None),
-            AskedOf::NoDeny => (Some("noDeny"), None),
-            AskedOf::Retirement(grant) => (Some("retirement"), Some(grant)),
-        };
-        let stated = question.stated_of(|key| !is_told_elsewhere(key));
-        Self {
-            action: question.action,
-            resource: question.resource.to_owned(),
-            of,
-            allowed,
-            attested: question.recipient.is_some(),
-            grant: grant.map(AskedGrant::of),
-            context: AskedContext(stated.map(|(key, values)| (key.name(), json_of(&values))).collect()),
-        }
-    }
-}
-
-impl AskedGrant {
-    fn of(grant: &Grant) -> Self {
-        let constraint = grant.terms.constraint.as_ref();
-        Self {
-            grant_id: grant.id.to_string(),
-            grantee_principal: grant.terms.grantee.to_string(),
-            retiring_principal: grant.terms.retiring.as_ref().map(PrincipalArn::to_string),
-            operations: grant.terms.operations.names().collect(),
-            constraints: constraint.map(|constraint| json!({constraint.name(): constraint.context()})),
-            issuing_account: grant.issuing_account.to_string(),
-        }
-    }
-}
-
-/// Whether a member of the record beside the question holds the key's value.
-fn is_told_elsewhere(key: &ConditionKey) -> bool {
-    matches!(
-        key,
-        ConditionKey::RecipientAttestationPcr(_)
-            | ConditionKey::SourceIp
-            | ConditionKey::UserAgent
-            | ConditionKey::RequestedRegion
-    )
-}
-
-fn json_of(values: &ContextValues<'_>) -> Value {
-    let json_of_one = |value: &ContextValue<'_>| match value {
-        ContextValue::Text(text) => json!(text),
-        ContextValue::Flag(flag) => json!(flag),
-        ContextValue::Number(number) => json!(number),
-        ContextValue::Time(time) => json!(time.to_string()),
-        ContextValue::Address(address) => json!(address.to_string()),
-    };
-    match values {
-        ContextValues::Absent => Value::Null,
-        ContextValues::One(value) => json_of_one(value),
-        ContextValues::Many(values) => values.iter().map(json_of_one).collect(),
-    }
-}
-
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UserIdentity<'e> {
@@ -451,53 +328,5 @@ struct Resource<'e> {
 impl<'e> Resource<'e> {
     fn key(arn: &'e KeyArn, realm: &'e Realm) -> Self {
         Self { account_id: realm.account(), r#type: "AWS::KMS::Key", arn: arn.as_str() }
-    }
-}
-
-/// What verified evidence says about the enclave: the registers that CloudTrail shows, PCR0 by the name of the image
-/// digest, and what the broker adds: the others that anything was measured into, and the indices of the rest.
-#[derive(Clone, Debug, Serialize)]
-struct RecipientFacts {
-    #[serde(rename = "attestationDocumentModuleId")]
-    module_id: String,
-    #[serde(rename = "attestationDocumentEnclaveImageDigest", skip_serializing_if = "Option::is_none")]
-    image_digest: Option<String>,
-    #[serde(flatten)]
-    pcrs: RecordedPcrs,
-    #[serde(rename = "attestationDocumentZeroPCRs", skip_serializing_if = "Vec::is_empty")]
-    zero_pcrs: Vec<u8>,
-    #[serde(rename = "attestationDocumentTimestamp")]
-    timestamp: String,
-    #[serde(rename = "attestationDocumentTrustAnchorSha256")]
-    trust_anchor_sha256: String,
-}
-
-/// Registers by the indices in their members' names.
-#[derive(Clone, Debug)]
-struct RecordedPcrs(Vec<(u8, Pcr)>);
-
-impl Serialize for RecordedPcrs {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = |index| format!("attestationDocumentEnclavePCR{index}");
-        serializer.collect_map(self.0.iter().map(|(index, pcr)| (name(index), pcr.to_hex())))
-    }
-}
-
-/// Registers that are shown whatever they hold, as CloudTrail does.
-const ALWAYS_SHOWN: [u8; 6] = [0, 1, 2, 3, 4, 8];
-
-impl RecipientFacts {
-    fn of(evidence: &VerifiedEvidence) -> Self {
-        let (shown, zero): (Vec<_>, Vec<_>) =
-            evidence.pcrs().iter().partition(|(index, pcr)| ALWAYS_SHOWN.contains(index) || !pcr.is_zero());
-        let others = shown.into_iter().filter(|(index, _)| *index != 0);
-        Self {
-            module_id: evidence.module_id().to_owned(),
-            image_digest: evidence.pcrs().get(0).copied().map(Pcr::to_hex),
-            pcrs: RecordedPcrs(others.map(|(index, pcr)| (index, *pcr)).collect()),
-            zero_pcrs: zero.into_iter().map(|(index, _)| index).collect(),
-            timestamp: evidence.timestamp().to_string(),
-            trust_anchor_sha256: hex::encode(evidence.trust_anchor_sha256()),
-        }
     }
 }
