@@ -124,6 +124,11 @@ fn eif() {
     replay("eif", 1000);
 }
 
+#[test]
+fn audit() {
+    replay("audit", 500);
+}
+
 /// Each target has its seeds, its program in the fuzz crate, and its test above.
 #[test]
 fn every_target_is_complete() {

@@ -84,6 +84,7 @@ pub fn all() -> Vec<Seed> {
         texts("policy", POLICIES),
         blobs(),
         images(),
+        audit_logs(),
     ]
     .into_iter()
     .flatten()
@@ -206,6 +207,22 @@ fn blobs() -> Vec<Seed> {
         seed("ciphertext_blob", "to_seal".to_owned(), b"\0sixteen bytes: plaintext".to_vec()),
     ];
     sealed.into_iter().chain(others).collect()
+}
+
+/// The records of `testdata/analysis`, parts of them, and what belongs to checkpoints.
+fn audit_logs() -> Vec<Seed> {
+    let log = include_bytes!("../../testdata/analysis/audit.jsonl");
+    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let checkpoint = "nitro-key-broker/audit/fuzz\n3\nRERERERERERERERERERERERERERERERERERERERERE=\n";
+    let key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    vec![
+        seed("audit", "log".to_owned(), lines.concat()),
+        seed("audit", "one_record".to_owned(), lines[0].to_vec()),
+        seed("audit", "record_missing".to_owned(), [lines[0], lines[2]].concat()),
+        seed("audit", "torn_line".to_owned(), [lines[0], &lines[1][..100], b"\n", lines[2]].concat()),
+        seed("audit", "checkpoint".to_owned(), checkpoint.as_bytes().to_vec()),
+        seed("audit", "verifier_key".to_owned(), key.as_bytes().to_vec()),
+    ]
 }
 
 fn images() -> Vec<Seed> {

@@ -3,6 +3,7 @@
 //! The crate in `fuzz/` explores these with libFuzzer, `tests/fuzz_replay.rs` repeats seeds and past findings on the
 //! stable toolchain. A target panics when a property fails; "no panic" is the least of them.
 
+pub mod audit;
 pub mod ciphertext_blob;
 pub mod cms;
 pub mod cose;
@@ -20,7 +21,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 10] = [
     Target { name: "document", run: document::run },
     Target { name: "cose", run: cose::run },
     Target { name: "path", run: path::run },
@@ -30,4 +31,5 @@ pub const ALL: [Target; 9] = [
     Target { name: "policy", run: policy::run },
     Target { name: "ciphertext_blob", run: ciphertext_blob::run },
     Target { name: "eif", run: eif::run },
+    Target { name: "audit", run: audit::run },
 ];

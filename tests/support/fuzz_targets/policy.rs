@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use nitro_key_broker::policy::{
-    Caller, ConditionKey, ContextValue, ContextValues, IdentityPolicy, KeyPolicy,
-    MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES, PolicyRequest, PrincipalArn, RequestContext, Verdict,
+    Caller, ConditionKey, ContextValue, ContextValues, IdentityPolicy, KeyPolicy, LintOptions,
+    MAX_IDENTITY_POLICY_CHARACTERS, MAX_POLICY_BYTES, PolicyKind, PolicyRequest, PrincipalArn,
+    RequestContext, Verdict, lint,
 };
 use nitro_key_broker::time::UnixTime;
 use serde_json::{Value, json};
@@ -15,7 +16,9 @@ const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/0f9d7a0c-6d5e-4c0a
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     for kind in [&Kind::KEY, &Kind::IDENTITY] {
-        match (kind.parse)(text) {
+        let parsed = (kind.parse)(text);
+        kind.assert_lint_agrees(text, parsed.is_err());
+        match parsed {
             Err(refusal) => assert!(!refusal.is_empty()),
             Ok(policy) => {
                 assert_eq!(policy.text(), text);
@@ -57,6 +60,7 @@ impl Policy for IdentityPolicy {
 
 /// What differs between the two kinds of policy.
 struct Kind {
+    of_lint: PolicyKind,
     parse: fn(&str) -> Result<Box<dyn Policy>, String>,
     /// No document that serde_json writes in fewer bytes is too long.
     short_enough: usize,
@@ -65,6 +69,7 @@ struct Kind {
 
 impl Kind {
     const KEY: Self = Self {
+        of_lint: PolicyKind::Key,
         parse: |text| match KeyPolicy::parse(text) {
             Ok(policy) => Ok(Box::new(policy)),
             Err(error) => Err(error.to_string()),
@@ -73,6 +78,7 @@ impl Kind {
         deny_all: || json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"}),
     };
     const IDENTITY: Self = Self {
+        of_lint: PolicyKind::Identity,
         parse: |text| match IdentityPolicy::parse(text) {
             Ok(policy) => Ok(Box::new(policy)),
             Err(error) => Err(error.to_string()),
@@ -80,6 +86,15 @@ impl Kind {
         short_enough: MAX_IDENTITY_POLICY_CHARACTERS,
         deny_all: || json!({"Effect": "Deny", "Action": "kms:*", "Resource": "*"}),
     };
+
+    /// The lint refuses what the parser refuses, and what it finds has its place in the text.
+    fn assert_lint_agrees(&self, text: &str, is_refused: bool) {
+        let findings = lint(text, &LintOptions { kind: self.of_lint, now: None });
+        assert_eq!(findings.iter().any(|finding| finding.refused), is_refused, "{findings:?}");
+        for finding in findings {
+            assert!(text.get(finding.place.span.clone()).is_some(), "{finding:?}");
+        }
+    }
 
     /// Another order of members, other white space and other escapes mean the same.
     fn assert_same_verdicts(&self, expected: &[bool], document: &Value) {
