@@ -223,6 +223,7 @@ async fn the_file_is_strict_and_durable() {
             "key_materials",
             "key_usages",
             "keys",
+            "operators",
             "realm",
             "tags"
         ]
