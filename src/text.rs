@@ -11,3 +11,10 @@ pub fn shorten(text: &str) -> String {
     let cut = text.floor_char_boundary(MAX_SHOWN_BYTES);
     format!("{}…", text.get(..cut).unwrap_or_default())
 }
+
+/// Whether a terminal obeys a character instead of showing it: control characters, and those that change the direction of
+/// text or hide (Unicode Technical Report 36, *Bidirectional text spoofing*).
+pub fn is_obeyed_by_terminals(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}

@@ -7,6 +7,7 @@ pub mod chain;
 mod checkpoint;
 mod event;
 mod file;
+pub mod filter;
 mod log;
 pub mod reader;
 pub mod record;

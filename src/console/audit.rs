@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use hyper::StatusCode;
 use maud::{Markup, html};
 
-use super::filter::{Filter, UnreadableTime};
-use super::ledger::reason;
+use super::filter::{UnreadableTime, read_filter};
 use super::names::KeyNames;
 use super::page::{Section, live};
 use super::parts::{absolute, digest, nothing, outcome, relative};
 use super::request::Parameters;
 use super::{Failure, Visit, response};
 use crate::audit::Outcome;
+use crate::audit::filter::{RecordFilter, kind_of_refusal};
 use crate::audit::reader::{Entry, Line, NewestFirst, Place, ReadError, segments};
 use crate::audit::record::AuditRecord;
 use crate::server::Response;
@@ -57,7 +57,7 @@ impl Visit<'_> {
     /// The whole page, or the part of it that changes.
     pub(super) async fn audit_page(&self, is_live: bool) -> Result<Response, Failure> {
         let query = &self.request.query;
-        let filter = match Filter::read(query) {
+        let filter = match read_filter(query) {
             Ok(filter) => filter,
             Err(UnreadableTime(name)) => {
                 let problem = format!("{name} is no time such as 2026-01-03 20:41 or 2026-01-03T20:41:07Z");
@@ -97,13 +97,13 @@ impl Visit<'_> {
         Ok(self.page(StatusCode::OK, Section::Audit, "Audit log", &content))
     }
 
-    async fn search(&self, filter: Filter, cursor: Option<Cursor>) -> Result<Found, Failure> {
+    async fn search(&self, filter: RecordFilter, cursor: Option<Cursor>) -> Result<Found, Failure> {
         let path = self.console.audit_log.clone();
         let searched = tokio::task::spawn_blocking(move || search(&path, &filter, cursor)).await;
         Ok(searched.map_err(|_| Failure::Stopped)??)
     }
 
-    fn records(&self, found: &Found, filter: &Filter, names: &KeyNames) -> Markup {
+    fn records(&self, found: &Found, filter: &RecordFilter, names: &KeyNames) -> Markup {
         let (count, integrity) = self.console.ledger.look(|sums| (sums.records, sums.integrity.clone()));
         html! {
             div data-count=(count) {
@@ -159,7 +159,7 @@ impl Visit<'_> {
 pub(super) fn why(record: &AuditRecord) -> String {
     match record.outcome {
         Outcome::Allowed => crate::text::shorten(record.reasons().next().unwrap_or_default()),
-        _ => reason(record),
+        _ => kind_of_refusal(record),
     }
 }
 
@@ -173,7 +173,7 @@ pub(super) fn file_name(path: &Path) -> String {
 }
 
 fn form(query: &Parameters, problem: Option<&str>) -> Markup {
-    let asks = Filter::read(query).map_or(true, |filter| !filter.is_empty());
+    let asks = read_filter(query).map_or(true, |filter| !filter.is_empty());
     html! {
         details.panel.filter open[asks] {
             summary { "Filter" }
@@ -216,7 +216,7 @@ fn parameters(query: &Parameters) -> String {
     written.finish()
 }
 
-fn search(path: &Path, filter: &Filter, cursor: Option<Cursor>) -> Result<Found, ReadError> {
+fn search(path: &Path, filter: &RecordFilter, cursor: Option<Cursor>) -> Result<Found, ReadError> {
     let mut found = Found { entries: Vec::new(), next: None, is_cut: false };
     for (looked_at, entry) in newest_first(path, cursor)?.records().enumerate() {
         let entry = entry?;
@@ -226,7 +226,8 @@ fn search(path: &Path, filter: &Filter, cursor: Option<Cursor>) -> Result<Found,
             return Ok(found);
         }
         found.next = Cursor::of(&entry.place);
-        let is_older_than_asked = |record: &AuditRecord| filter.from.is_some_and(|from| record.time < from);
+        let is_older_than_asked =
+            |record: &AuditRecord| filter.since.is_some_and(|since| record.time < since);
         match &entry.record {
             Ok(record) if is_older_than_asked(record) => break,
             Ok(record) if !filter.matches(record) => {}
@@ -298,14 +299,14 @@ mod tests {
         let path = folder.path().join("audit.jsonl");
         let lines: Vec<u8> = (0..120).flat_map(|number| record_line(&number.to_string(), number)).collect();
         std::fs::write(&path, lines).unwrap();
-        let first = search(&path, &Filter::default(), None).unwrap();
+        let first = search(&path, &RecordFilter::default(), None).unwrap();
         assert_eq!(ids(&first)[..2], ["119", "118"]);
         assert_eq!(ids(&first).len(), PAGE);
         std::fs::rename(&path, folder.path().join("audit-00000000000000000000.jsonl")).unwrap();
         std::fs::write(&path, record_line("new", 1000)).unwrap();
-        let second = search(&path, &Filter::default(), first.next).unwrap();
+        let second = search(&path, &RecordFilter::default(), first.next).unwrap();
         assert_eq!((ids(&second)[0], ids(&second)[49]), ("69", "20"));
-        let third = search(&path, &Filter::default(), second.next).unwrap();
+        let third = search(&path, &RecordFilter::default(), second.next).unwrap();
         assert_eq!((ids(&third).len(), ids(&third)[19], third.next), (20, "0", None));
         assert_eq!(find(&path, "7").unwrap().unwrap().1.event_id, "7");
         assert!(find(&path, "none").unwrap().is_none());

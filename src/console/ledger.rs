@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::follow::{Follower, Next};
 use super::integrity::{Integrity, IntegrityState};
 use crate::audit::Outcome;
+use crate::audit::filter::kind_of_refusal;
 use crate::audit::record::AuditRecord;
 use crate::signed_note::NoteVerifier;
 use crate::text::shorten;
@@ -289,7 +290,7 @@ impl Bucket {
     fn add(&mut self, record: &AuditRecord) {
         self.outcomes.add(record.outcome);
         if record.outcome != Outcome::Allowed {
-            let reason = name_in(&self.reasons, reason(record));
+            let reason = name_in(&self.reasons, kind_of_refusal(record));
             *self.reasons.entry(reason).or_default() += 1;
         }
         let principal = name_in(&self.principals, shorten(record.identity.as_str()));
@@ -346,22 +347,6 @@ impl Outcomes {
             (Outcome::Failed, self.failed),
         ]
     }
-}
-
-/// Why a request was not allowed, in words that few reasons share.
-pub(super) fn reason(record: &AuditRecord) -> String {
-    let explained = |name| record.explanations().and_then(|found| found.get(name)?.as_str());
-    if let Some(check) = explained("failedCheck") {
-        return format!("document: {}", shorten(check));
-    }
-    let message = record.error_message.as_deref().unwrap_or_default();
-    if message.contains("with an explicit deny") {
-        return "policy: explicit deny".to_owned();
-    }
-    if message.contains("is not authorized to perform") {
-        return "policy: nothing allows it".to_owned();
-    }
-    shorten(record.error_code.as_deref().unwrap_or("unknown"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::audit::Outcome;
+use crate::audit::filter::{RecordFilter, Wanted};
 use crate::audit::reader::{Entry, Lines, NewestFirst, ReadError};
 use crate::audit::record::AuditRecord;
 use crate::cli::error::CliError;
@@ -73,10 +74,11 @@ impl Filter {
         log: &Path,
         mut show: impl FnMut(&AuditRecord) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
+        let filter = self.asked();
         let mut unread = 0;
         let mut next = |entry: Result<Entry, ReadError>| -> Result<Option<AuditRecord>, CliError> {
             match entry.map_err(CliError::usage)?.record {
-                Ok(record) => Ok(Some(record).filter(|record| self.fits(record))),
+                Ok(record) => Ok(Some(record).filter(|record| filter.matches(record))),
                 Err(_) => {
                     unread += 1;
                     Ok(None)
@@ -105,8 +107,8 @@ impl Filter {
         Ok(unread)
     }
 
-    fn fits(&self, record: &AuditRecord) -> bool {
-        // Exhaustive, so that no condition can be forgotten.
+    fn asked(&self) -> RecordFilter {
+        // Exhaustive, so that no option can be forgotten.
         let Self {
             since,
             until,
@@ -120,22 +122,19 @@ impl Filter {
             request_id,
             limit: _,
         } = self;
-        let recipient = record.recipient.as_ref();
-        since.is_none_or(|since| record.time >= since)
-            && until.is_none_or(|until| record.time < until)
-            && key.as_ref().is_none_or(|key| record.keys.iter().any(|arn| is_key(arn, key)))
-            && principal.as_ref().is_none_or(|principal| record.identity.as_str() == principal)
-            && module_id
-                .as_ref()
-                .is_none_or(|id| recipient.is_some_and(|recipient| recipient.module_id == *id))
-            && pcr0.as_ref().is_none_or(|pcr0| {
-                let recorded = recipient.and_then(|recipient| recipient.pcrs.get(&0));
-                recorded.is_some_and(|recorded| recorded.starts_with(&pcr0.to_ascii_lowercase()))
-            })
-            && decision.is_none_or(|decision| record.outcome == decision.outcome())
-            && reason.as_ref().is_none_or(|reason| says(record, &reason.to_lowercase()))
-            && operation.as_ref().is_none_or(|operation| record.operation == *operation)
-            && request_id.as_ref().is_none_or(|id| record.request_id == *id)
+        let whole = |text: &Option<String>| text.clone().map(Wanted::Whole);
+        RecordFilter {
+            since: *since,
+            until: *until,
+            key: whole(key),
+            principal: whole(principal),
+            module_id: whole(module_id),
+            pcr0: pcr0.clone(),
+            outcome: decision.map(Decision::outcome),
+            operation: operation.clone(),
+            reason: reason.clone(),
+            request_id: request_id.clone(),
+        }
     }
 }
 
@@ -148,15 +147,6 @@ impl Decision {
             Self::Failed => Outcome::Failed,
         }
     }
-}
-
-fn is_key(arn: &str, key: &str) -> bool {
-    arn == key || arn.rsplit_once('/').is_some_and(|(_, id)| id == key)
-}
-
-fn says(record: &AuditRecord, lower_case: &str) -> bool {
-    let errors = [record.error_code.as_deref(), record.error_message.as_deref()];
-    record.reasons().chain(errors.into_iter().flatten()).any(|text| text.to_lowercase().contains(lower_case))
 }
 
 /// Says that lines were passed over, which is nothing to be silent about.

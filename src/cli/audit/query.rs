@@ -9,7 +9,7 @@ use super::{Output, existing_log};
 use crate::audit::record::AuditRecord;
 use crate::cli::data_dir::DataDir;
 use crate::cli::error::CliError;
-use crate::text::shorten;
+use crate::text::{is_obeyed_by_terminals, shorten};
 
 /// Digits of a PCR0 in a table; as many as tell images apart.
 const PCR0_DIGITS: usize = 12;
@@ -78,8 +78,5 @@ fn row(record: &AuditRecord) -> String {
 }
 
 fn escape_control(character: char) -> Vec<char> {
-    // Formatting characters too: those that turn the direction of text can make a line read as another.
-    let is_plain = !character.is_control()
-        && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    if is_plain { vec![character] } else { character.escape_default().collect() }
+    if is_obeyed_by_terminals(character) { character.escape_default().collect() } else { vec![character] }
 }

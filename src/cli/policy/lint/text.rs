@@ -4,6 +4,7 @@ use super::Linted;
 use crate::cli::error::CliError;
 use crate::cli::output::print_line;
 use crate::policy::{Finding, Place};
+use crate::text::is_obeyed_by_terminals;
 
 /// Characters of a source line that are shown, and how many of them before the place at most.
 const MAX_SHOWN: usize = 100;
@@ -48,18 +49,11 @@ fn print_source(text: &str, place: &Place) -> Result<(), CliError> {
 fn shown(character: char) -> char {
     match character {
         '\t' => ' ',
-        character if is_obeyed(character) => '\u{fffd}',
+        character if is_obeyed_by_terminals(character) => '\u{fffd}',
         character => character,
     }
 }
 
 fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
-}
-
-/// Control characters, and those that change the direction or hide (Unicode Technical Report 36, *Bidirectional text
-/// spoofing*): a policy is somebody else's text.
-fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
