@@ -1,10 +1,10 @@
 //! The program of `differential/`: published verifiers and decoders, asked over its line protocol.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
-use std::{env, fs};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -102,19 +102,34 @@ impl Drop for Program {
 }
 
 fn start(path: &Path, clock: &Path) -> (Child, ChildStdin, BufReader<ChildStdout>) {
-    let mut process = Command::new(path)
+    let mut command = Command::new(path);
+    command
         .env("TZ", "UTC")
         .env("LD_PRELOAD", libfaketime())
         .env("FAKETIME_TIMESTAMP_FILE", clock)
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::piped());
+    let mut process = spawn(&mut command);
     let requests = process.stdin.take().unwrap();
     let answers = BufReader::new(process.stdout.take().unwrap());
     (process, requests, answers)
+}
+
+/// A program that this test has just written is busy as long as a process that another thread forked meanwhile, and that
+/// has not come to its own program yet, holds the file open for writing.
+fn spawn(command: &mut Command) -> Child {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let begun = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && begun.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
 }
 
 fn built_program() -> PathBuf {
